@@ -1,0 +1,183 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only importer of libvirt: a session with one hypervisor, look-ups and bulk readers.
+
+Other rooms take the binding from here (`libvirt`), and may use it only inside functions: it is None where it is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import defaultdict
+from urllib.parse import urlsplit
+
+from . import lens
+from .errors import IntakeError, NotFound, NotReachable
+
+try:
+    import libvirt
+except ImportError:
+    libvirt = None
+
+BUSY_POOL = 10  # seconds to wait for another client's job on a pool before a refresh is given up
+
+
+def faults():
+    """The exceptions a libvirt call may raise; for `except` clauses outside this file."""
+    return (libvirt.libvirtError,) if libvirt else ()
+
+
+@contextlib.contextmanager
+def session(uri):
+    """A Hypervisor at a libvirt URI, closed when the block ends. Raises NotReachable with what to do about it."""
+    if libvirt is None:
+        raise NotReachable(
+            "the libvirt Python binding is not installed for this interpreter; install the package python3-libvirt on the hypervisor",
+            "libvirt_missing",
+        )
+    libvirt.registerErrorHandler(lambda context, error: None, None)
+    try:
+        connection = libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        raise NotReachable(f"{uri} does not answer: {error.get_error_message()}{advice(error)}") from error
+    try:
+        yield Hypervisor(connection, uri)
+    finally:
+        connection.close()
+
+
+def advice(error):
+    """What usually helps against a failed connection."""
+    text = str(error)
+    if "ermission denied" in text or "authentication" in text:
+        return "; use become: true, or make the user a member of the group libvirt"
+    if "No such file" in text or "refused" in text:
+        return "; is libvirtd (or virtqemud) running on this host?"
+    return ""
+
+
+class Hypervisor:
+    """One open connection. Lists are read once per call and kept; `forget()` drops them after a change."""
+
+    def __init__(self, connection, uri):
+        self.connection = connection
+        self.uri = uri
+        self.kept = {}
+
+    @property
+    def is_local(self):
+        """True where the files of its storages are files of this machine."""
+        return not urlsplit(self.uri).netloc
+
+    def forget(self):
+        """Read again at the next look."""
+        self.kept.clear()
+
+    def once(self, key, reader):
+        """Read a list at its first use."""
+        if key not in self.kept:
+            self.kept[key] = reader()
+        return self.kept[key]
+
+    def pools(self):
+        """All storage pools by name (virStoragePool)."""
+        return self.once("pools", lambda: {pool.name(): pool for pool in self.connection.listAllStoragePools(0)})
+
+    def domains(self):
+        """All domains by name (virDomain)."""
+        return self.once("domains", lambda: {domain.name(): domain for domain in self.connection.listAllDomains(0)})
+
+    def pool(self, name):
+        """One pool, or NotFound with the names there are."""
+        found = self.pools().get(name)
+        if found is None:
+            there = ", ".join(sorted(self.pools())) or "none"
+            raise NotFound(f"storage {name}: does not exist on this hypervisor (there are: {there})", "storage_not_found")
+        return found
+
+    def storage_path(self, name):
+        """The directory of an active storage; refuses one that is not active, since its files cannot be seen."""
+        pool = self.pool(name)
+        if not pool.isActive():
+            raise IntakeError(
+                f"storage {name}: is not active; run intake_storage with name={name} state=present to start it", "storage_inactive"
+            )
+        return self.once(("path", name), lambda: pool_path(pool))
+
+    def storage_paths(self):
+        """The directories of all active storages that have one, by storage name."""
+        found = {name: pool_path(pool) for name, pool in self.pools().items() if pool.isActive()}
+        return {name: path for name, path in found.items() if path}
+
+    def refresh(self, name):
+        """Make libvirt look at a storage's files again; another client's running job only delays it."""
+        pool = self.pool(name)
+        deadline = time.monotonic() + BUSY_POOL
+        while pool.isActive():
+            try:
+                pool.refresh(0)
+                return
+            except libvirt.libvirtError as error:
+                if "asynchronous job" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def domain_xmls(self):
+        """The persistent XML of every domain, and the running XML of those that run: {name: [root, ...]}."""
+        return self.once("xmls", lambda: {name: domain_roots(domain) for name, domain in self.domains().items()})
+
+    def file_users(self):
+        """Who names a file: {real path: [VM names]}, from disks, backing chains, kernels, UEFI variables and snapshots."""
+        return self.once("users", self.read_file_users)
+
+    def read_file_users(self):
+        users = defaultdict(list)
+        for name, domain in self.domains().items():
+            roots = list(self.domain_xmls()[name])
+            if roots and domain.snapshotNum(0):
+                roots += [lens.parse(snapshot.getXMLDesc(0)) for snapshot in domain.listAllSnapshots(0)]
+            for path in sorted(set(path for root in roots for path in named_files(root, self))):
+                users[os.path.realpath(path)].append(name)
+        return dict(users)
+
+    def volume_path(self, pool, volume):
+        """The path of a volume that a domain names by pool and name, or None."""
+        path = self.storage_paths().get(pool)
+        return path and os.path.join(path, volume)
+
+
+def pool_path(pool):
+    """The directory a pool's files are in, or None for kinds that have none."""
+    return lens.parse(pool.XMLDesc(0)).findtext("target/path")
+
+
+def domain_roots(domain):
+    """The persistent description, and the live one where the domain runs; nothing if it went away meanwhile."""
+    try:
+        roots = [lens.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))]
+        if domain.isActive():
+            roots.append(lens.parse(domain.XMLDesc(0)))
+        return roots
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return []
+        raise
+
+
+def named_files(root, hypervisor):
+    """Every file a domain or snapshot document names."""
+    for source in root.iter("source"):
+        for key in ("file", "dev"):
+            if source.get(key):
+                yield source.get(key)
+        if source.get("pool") and source.get("volume"):
+            path = hypervisor.volume_path(source.get("pool"), source.get("volume"))
+            if path:
+                yield path
+    for tag in ("kernel", "initrd", "nvram", "loader"):
+        for element in root.iter(tag):
+            if element.text and element.text.startswith("/"):
+                yield element.text

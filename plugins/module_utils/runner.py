@@ -1,0 +1,109 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only user of AnsibleModule: argument specs, merging of items, sessions, results."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .converge import converge, summary
+from .errors import IntakeError, Refused
+from .hypervisor import faults, session
+
+CONNECTION = {"uri": {"type": "str", "default": "qemu:///system"}}
+WRITING = {**CONNECTION, "lock_timeout": {"type": "int", "default": 60}}
+
+
+def writing_spec(resource):
+    """The argument spec of a writing module: the resource's options flat, and the same as items of a list."""
+    items = {resource.plural: {"type": "list", "elements": "dict"}}
+    return {**resource.spec, **items, **WRITING}
+
+
+def run_writing(resource):
+    """A writing module: `resource` is a Resource class that also says `spec` (every option of one item)."""
+    module = AnsibleModule(argument_spec=writing_spec(resource), supports_check_mode=True)
+    guarded(module, lambda: write(module, resource))
+
+
+def write(module, resource):
+    """Validate, converge, and leave with the result."""
+    wants = merged_items(module, resource)
+    with session(module.params["uri"]) as hypervisor:
+        busy = resource(hypervisor, module.params)
+        result = summary(busy, converge(busy, wants, module.check_mode))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    if not module._diff:  # the documented flag has no public name in ansible-core 2.16
+        result.pop("diff")
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def merged_items(module, resource):
+    """One dict of options per item, each validated like a single resource, flat options as defaults."""
+    params = module.params
+    items = params[resource.plural]
+    flat = {key: params[key] for key in resource.spec}
+    if items is None:
+        return [checked(module, resource, flat)]
+    if params.get("name"):
+        raise Refused(f"name and {resource.plural} cannot be given together; put the name into the list", "ambiguous_name")
+    return [checked(module, resource, {**flat, **{key: value for key, value in item.items() if value is not None}}) for item in items]
+
+
+def checked(module, resource, item):
+    """The coerced options of one item. Raises Refused with the validator's own words."""
+    if not item.get("name"):
+        raise Refused(f"every {resource.noun} needs a name", "name_missing")
+    outcome = validator(resource).validate({key: value for key, value in item.items() if value is not None})
+    module.no_log_values.update(outcome._no_log_values)
+    if outcome.error_messages:
+        raise Refused(f"{resource.noun} {item['name']}: {'; '.join(outcome.error_messages)}", "invalid_options")
+    return outcome.validated_parameters
+
+
+def validator(resource):
+    """One validator per resource class."""
+    if "validator" not in vars(resource):
+        rules = getattr(resource, "rules", {})
+        resource.validator = ArgumentSpecValidator(resource.spec, **rules)
+    return resource.validator
+
+
+def run_reading(resource, spec):
+    """An info module: lists resources through the same reader, filtered."""
+    module = AnsibleModule(argument_spec={**spec, **CONNECTION}, supports_check_mode=True)
+    guarded(module, lambda: read(module, resource))
+
+
+def read(module, resource):
+    """Leave with everything that passes the filters, sorted by name."""
+    with session(module.params["uri"]) as hypervisor:
+        result = resource(hypervisor, module.params).list(module.params)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(changed=False, **result)
+
+
+def guarded(module, work):
+    """Turn our errors, and libvirt's, into a failed result with a sentence."""
+    try:
+        work()
+    except IntakeError as error:
+        module.fail_json(msg=str(error), reason=error.reason)
+    except faults() as error:
+        module.fail_json(msg=f"libvirt: {error}", reason="libvirt_error")
+
+
+def selected(shown, params):
+    """True where a resource passes the filters every info module has: names, labels, state."""
+    names, labels, state = params.get("names"), params.get("labels") or {}, params.get("state")
+    return (
+        (not names or shown["name"] in names)
+        and (not state or shown.get("state") == state)
+        and all((shown.get("labels") or {}).get(key) == str(value) for key, value in labels.items())
+    )
