@@ -21,7 +21,11 @@ LIVE, NEXT_BOOT, RESTART, DESTRUCTIVE = "live", "next_boot", "restart", "destruc
 
 @dataclass
 class Step:
-    """One thing to do. `name` is the field or part it changes, `before` and `after` its values, both plain data."""
+    """One thing to do. `name` is the field or part it changes, `before` and `after` its values, both plain data.
+
+    A step that changes many fields at once says them in `fields` instead: {field: (before, after)}.
+    A `silent` step, such as waiting, is taken but is no change.
+    """
 
     verb: str
     name: str
@@ -29,6 +33,12 @@ class Step:
     risk: str = LIVE
     before: Any = None
     after: Any = None
+    fields: Any = None
+    silent: bool = False
+
+    def changes(self):
+        """{field: (before, after)} of what it changes."""
+        return {self.name: (self.before, self.after)} if self.fields is None else self.fields
 
     def report(self):
         """What a playbook sees of it."""
@@ -63,8 +73,9 @@ class Plan:
         """Before and after of the fields that its steps changed."""
         before, after = {}, {}
         for step in self.done:
-            before.setdefault(step.name, step.before)
-            after[step.name] = step.after
+            for name, values in step.changes().items():
+                before.setdefault(name, values[0])
+                after[name] = values[1]
         said = {"before": before, "after": after}
         said = {when: {key: value for key, value in part.items() if value is not None} for when, part in said.items()}
         return {"before_header": f"{noun} {self.name}", "after_header": f"{noun} {self.name}", **said}
@@ -121,7 +132,7 @@ def converge(resource, wants, check_mode=False):
             return shown(resource, plans, haves)
         if check_mode:
             for plan in plans:
-                plan.done = plan.steps
+                plan.done = [step for step in plan.steps if not step.silent]
             return shown(resource, plans, haves)
         apply_all(resource, plans)
         show_all(resource, plans, haves, wants)
@@ -177,7 +188,8 @@ def apply_plan(resource, plan):
             plan.error = IntakeError(f"{resource.noun} {plan.name}: could not {step.verb} {step.name}: {error}")
         if plan.error:
             return
-        plan.done.append(step)
+        if not step.silent:
+            plan.done.append(step)
 
 
 def show_all(resource, plans, haves, wants):

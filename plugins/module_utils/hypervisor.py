@@ -90,6 +90,11 @@ class Hypervisor:
         """All domains by name (virDomain)."""
         return self.once("domains", lambda: {domain.name(): domain for domain in self.connection.listAllDomains(0)})
 
+    def autostarting(self):
+        """The names of the domains that start with the host."""
+        flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
+        return self.once("autostart", lambda: {domain.name() for domain in self.connection.listAllDomains(flag)})
+
     def pool(self, name):
         """One pool, or NotFound with the names there are."""
         found = self.pools().get(name)

@@ -1,0 +1,165 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes to a running domain: which fields libvirt can change at once, and how. The rest waits for the next boot."""
+
+from __future__ import annotations
+
+import time
+
+from ... import lens
+from ...converge import DESTRUCTIVE, LIVE, Step
+from ...errors import IntakeError
+from ...hypervisor import libvirt
+from . import definition, description, disks, interfaces
+
+PLUGGABLE = ("virtio", "scsi", "usb")
+UNPLUG_SECONDS = 20
+TUNE = {"iops": "total_iops_sec", "read_iops": "read_iops_sec", "write_iops": "write_iops_sec"}
+TUNE.update({"bandwidth": "total_bytes_sec", "read_bandwidth": "read_bytes_sec", "write_bandwidth": "write_bytes_sec"})
+
+
+class Live:
+    """Plans the changes of one running domain from its live XML to what its definition will be.
+
+    `draft` is the root of the new definition, `running` that of the live XML with its devices named alike.
+    """
+
+    def __init__(self, domain, running, draft, defined):
+        self.domain, self.running, self.draft = domain, running, draft
+        self.have, self.want, self.defined = description.read(running), description.read(draft), defined
+        self.steps, self.pending = [], []
+
+    def plan(self):
+        """Steps that take effect now, and the fields that cannot."""
+        waiting = {}
+        for field, values in description.differences(self.have, self.want).items():
+            if self.equal(field, values):
+                continue
+            step = self.step(field, *values)
+            if step:
+                self.steps.append(step)
+            else:
+                waiting[field] = values
+        shown = description.shown(waiting)
+        self.pending = [{"name": field, "have": values[0], "want": values[1]} for field, values in shown.items()]
+        return self
+
+    def equal(self, field, values):
+        """libvirt writes some values out when a domain starts: host-model becomes the model it found."""
+        return field in ("cpu_mode", "cpu_model") and self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
+
+    def step(self, field, before, after):
+        """The step that changes one field now, or None."""
+        kind, _dot, rest = field.partition(".")
+        planner = {"disks": self.disk, "interfaces": self.interface}.get(kind)
+        apply = planner(rest, before, after) if planner else self.scalar(field, before, after)
+        if not apply:
+            return None
+        verb = "attach" if before is None and planner else "detach" if after is None and planner else "set"
+        shown = description.shown({field: (before, after)})[field]
+        return Step(f"{verb} live", field, apply, DESTRUCTIVE if verb == "detach" else LIVE, *shown)
+
+    def scalar(self, field, before, after):
+        """Fields of the machine itself."""
+        domain = self.domain
+        if field == "memory" and after <= self.have["maximum_memory"] and after != self.defined["memory"]:
+            return lambda: domain.setMemoryFlags(after // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        if field == "cpus" and after <= self.have["maximum_cpus"]:
+            return lambda: domain.setVcpusFlags(after, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        if field == "description":
+            return lambda: set_metadata(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, after or None)
+        if field == "labels":
+            return lambda: set_labels(domain, after)
+        if field == "graphics.password" and after:
+            return lambda: self.update(self.draft.find("devices/graphics"), self.running.find("devices/graphics"))
+        return None
+
+    def disk(self, rest, before, after):
+        """Plug and unplug, media, limits."""
+        name, _dot, key = rest.partition(".")
+        if not key:
+            return self.plug(disks, name, before, after) if self.pluggable(before or after) else None
+        if key in TUNE:
+            return lambda: self.tune(name)
+        if key in ("path", "format") and self.want["disks"][name]["device"] == "cdrom":
+            return lambda: self.update(disks.elements(self.draft)[name], disks.elements(self.running)[name])
+        return None
+
+    def pluggable(self, disk):
+        """True for buses whose devices come and go; SCSI needs its controller to be there already."""
+        bus = disk["bus"]
+        ready = bus != "scsi" or self.running.find("devices/controller[@type='scsi']") is not None
+        return disk["device"] == "disk" and bus in PLUGGABLE and ready
+
+    def interface(self, rest, before, after):
+        """Plug and unplug, the link, and what it is connected to."""
+        name, _dot, key = rest.partition(".")
+        if not key:
+            return self.plug(interfaces, name, before, after)
+        if key in ("link", "source", "vlan") and self.have["interfaces"][name]["type"] == self.want["interfaces"][name]["type"]:
+            return lambda: self.update(interfaces.elements(self.draft)[name], interfaces.elements(self.running)[name])
+        return None
+
+    def plug(self, room, name, before, after):
+        """Attach or detach one device."""
+        if before is None:
+            element = room.elements(self.draft)[name]
+            return lambda: self.domain.attachDeviceFlags(without_address(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        element = room.elements(self.running)[name]
+        return lambda: self.unplug(room, name, element)
+
+    def unplug(self, room, name, element):
+        """Ask the guest to give a device back and wait until it has."""
+        self.domain.detachDeviceFlags(lens.dump(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        deadline = time.monotonic() + UNPLUG_SECONDS
+        identity = place(element)
+        while identity in [place(one) for one in room.elements(lens.parse(self.domain.XMLDesc(0))).values()]:
+            if time.monotonic() > deadline:
+                raise IntakeError(
+                    f"vm {self.domain.name()}: the guest did not release {element.tag} {name} within {UNPLUG_SECONDS} s; "
+                    "it is gone from the definition and will be gone after the next boot",
+                    "unplug_timeout",
+                )
+            time.sleep(0.2)
+
+    def update(self, wanted, running):
+        """Change a device in place: the new options on the address it has on the running domain."""
+        element = lens.parse(without_address(wanted))
+        address = running.find("address")
+        if address is not None:
+            element.append(address)
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if element.tag == "disk" else 0)
+        self.domain.updateDeviceFlags(lens.dump(element), flags)
+
+    def tune(self, name):
+        """All limits of one disk at once; libvirt refuses a total beside a single one, so zeros are said too."""
+        want = self.want["disks"][name]
+        limits = {libvirt_key: want[key] or 0 for key, libvirt_key in TUNE.items()}
+        self.domain.setBlockIoTune(want["target"], limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def place(element):
+    """What identifies a device on a running domain: a disk's target, an interface's MAC address."""
+    path, attribute = {"disk": ("target", "dev"), "interface": ("mac", "address")}[element.tag]
+    return element.find(path).get(attribute)
+
+
+def without_address(element):
+    """A device as text, its PCI address left out: the running domain may have given that to another."""
+    copy = lens.parse(lens.dump(element))
+    for address in copy.findall("address"):
+        copy.remove(address)
+    return lens.dump(copy)
+
+
+def set_metadata(domain, kind, text):
+    """Change the description of the running domain."""
+    domain.setMetadata(kind, text, None, None, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def set_labels(domain, labels):
+    """Change our labels on the running domain."""
+    element = lens.dump(definition.metadata_element(labels)) if labels else None
+    kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+    domain.setMetadata(kind, element, "intake", definition.NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_LIVE)

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files behind the disks of virtual machines: found, or planned as volumes in the same call."""
+
+from __future__ import annotations
+
+import os
+
+from ...errors import NotFound, Refused
+from ..volume import Volumes
+from . import disks
+
+MADE_FROM = ("size", "image")
+
+
+class Media:
+    """Resolves every wanted disk of a call to a path and a format. One bulk read of all volumes that are named."""
+
+    def __init__(self, hypervisor, options):
+        self.hypervisor = hypervisor
+        self.volumes = Volumes(hypervisor, options)
+        self.known = {}
+
+    def read(self, wants, roots):
+        """Look at the volumes of all wanted disks. `roots`: the persistent XML of each VM, or None."""
+        asked = {}
+        for want, root in zip(wants, roots):
+            for disk in want.get("disks") or ():
+                place = self.place(want["name"], disk, root)
+                if place:
+                    asked[place] = volume_want(place, disk)
+        self.known = dict(zip(asked, self.volumes.read(list(asked.values())))) if asked else {}
+
+    def place(self, vm, disk, root):
+        """(storage, volume name) of a wanted disk, or None where the task names no file."""
+        if disk["state"] == "absent":
+            return None
+        if disk.get("device") == "cdrom":
+            medium = disk.get("volume") or disk.get("image")
+            return (self.storage_of(vm, disk), medium) if medium else None
+        current = root is not None and disks.find(root, disk["name"], None)
+        if current is not None and current is not False and not disk.get("volume"):
+            return self.place_of_file(disks.read_one(current)["path"]) if disk.get("size") else None
+        name = disk.get("volume") or f"{vm}-{disk['name']}.{disk.get('format') or 'qcow2'}"
+        return self.storage_of(vm, disk), name
+
+    def storage_of(self, vm, disk):
+        """The storage of a disk; it must be said, unless there is only one."""
+        if disk.get("storage"):
+            return disk["storage"]
+        there = sorted(self.hypervisor.storage_paths())
+        if len(there) == 1:
+            return there[0]
+        names = ", ".join(there) or "none"
+        raise Refused(f"vm {vm}: disk {disk['name']}: say its storage (active are: {names})", "storage_missing")
+
+    def place_of_file(self, path):
+        """(storage, volume name) of a file that a disk already uses, or None outside every storage."""
+        folder, name = os.path.split(path or "")
+        for storage, root in self.hypervisor.storage_paths().items():
+            if folder and os.path.realpath(folder) == os.path.realpath(root):
+                return storage, name
+        return None
+
+    def resolve(self, vm, disk, root):
+        """The disk with `path` and `format` said, and the steps that make or grow its volume."""
+        place = self.place(vm, disk, root)
+        if place is None:
+            return {**disk, "path": "" if ejected(disk) else None}, []
+        have = self.known.get(place)
+        where = f"vm {vm}: disk {disk['name']}"
+        if have is None and not any(disk.get(key) for key in MADE_FROM) or have is None and disk.get("device") == "cdrom":
+            raise NotFound(
+                f"{where}: storage {place[0]} has no volume {place[1]}, and the task does not say how to make it (size or image)",
+                "volume_not_found",
+            )
+        path = os.path.join(self.hypervisor.storage_path(place[0]), place[1])
+        self.refuse_foreign(vm, disk, root, path)
+        steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk)).steps
+        for step in steps:
+            step.name = f"disks.{disk['name']}.{step.name}"
+        return {**disk, "path": path, "format": file_format(have, disk)}, steps
+
+    def refuse_foreign(self, vm, disk, root, path):
+        """A disk is written by one VM only, unless all say that it is shareable or nobody writes."""
+        mine = root is not None and any(disks.same_file(one["path"], path) for one in disks.read(root).values() if one["path"])
+        if mine or disk.get("device") == "cdrom" or disk.get("shareable") or disk.get("read_only"):
+            return
+        users = [name for name in self.hypervisor.file_users().get(os.path.realpath(path), ()) if name != vm]
+        if users:
+            raise Refused(
+                f"vm {vm}: disk {disk['name']}: {path} is used by vm {', '.join(users)}; "
+                "two VMs writing one disk destroy it (shareable: true consents, for cluster filesystems)",
+                "volume_in_use",
+            )
+
+
+def volume_want(place, disk):
+    """A disk's options as a wanted volume."""
+    want = {key: None for key in Volumes.spec}
+    said = {key: disk.get(key) for key in ("size", "format", "image", "image_storage")}
+    if disk.get("image"):
+        said["clone"] = disk.get("clone") or "auto"
+    defaults = {key: option.get("default") for key, option in Volumes.spec.items()}
+    said = {key: value for key, value in said.items() if value is not None}
+    return {**want, **defaults, **said, "state": "present", "storage": place[0], "name": place[1]}
+
+
+def ejected(disk):
+    """True where a task asks for an empty drive: a medium said as an empty text."""
+    return disk.get("device") == "cdrom" and "" in (disk.get("volume"), disk.get("image"))
+
+
+def file_format(have, disk):
+    """The format QEMU must be told."""
+    if disk.get("device") == "cdrom":
+        return "raw"
+    known = have["format"] if have else disk.get("format") or "qcow2"
+    return "raw" if known == "iso" else known

@@ -1,0 +1,205 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Virtual machines as a resource: what exists, what is asked, and the steps between."""
+
+from __future__ import annotations
+
+from ... import lens, locks
+from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
+from ...errors import NotFound
+from ...hypervisor import faults, libvirt
+from ...names import check_name
+from . import blueprint, check, description, power, removal, seed, waiting
+from .definition import uuid_of
+from .live import Live
+from .media import Media
+from .spec import ORDERS, SPEC
+
+POWERED = {"running": "running", "stopped": "stopped", "paused": "paused", "restarted": "running"}
+
+
+class Vms(Resource):
+    """Domains of one hypervisor. A `have` is a Domain, or None where no domain bears the name."""
+
+    noun, plural, spec = "vm", "vms", SPEC
+    workers = 4
+
+    def __init__(self, hypervisor=None, options=None):
+        super().__init__(hypervisor, options)
+        self.faults = (OSError,) + faults()
+        self.media = Media(hypervisor, self.options) if hypervisor else None
+        self.host = None
+        self.touched = set()  # storages whose files changed
+
+    def held(self, wants):
+        """A lock for each VM."""
+        return locks.hold([f"vm/{want['name']}" for want in wants], timeout=self.options.get("lock_timeout", 60))
+
+    def read(self, wants):
+        """One list of all domains, and state and XML of those that are asked for."""
+        domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
+        found = [domains.get(want["name"]) for want in wants]
+        haves = [Domain(one, one.name() in autostarting) if one else None for one in found]
+        self.media.read(wants, [have and have.root for have in haves])
+        return haves
+
+    def plan(self, have, want):
+        """Removal, or definition, then what is live, then power, then waiting."""
+        check_name(self.noun, want["name"])
+        if want["state"] == "absent":
+            return self.plan_removal(have, want)
+        if have is None and want["state"] != "present" and not described(want):
+            raise NotFound(
+                f"vm {want['name']}: does not exist, so it cannot be {want['state']}; "
+                "describe it in the task (memory, disks, ...) to make it",
+                "vm_not_found",
+            )
+        want = check.normalized(want)
+        check.check(have, want)
+        plan = Plan(want["name"])
+        draft = self.plan_definition(plan, have, want)
+        if have is not None and have.is_active:
+            self.plan_live(plan, have, draft)
+        self.plan_power(plan, have, want)
+        return plan
+
+    def plan_definition(self, plan, have, want):
+        """Steps for the volumes, the seed and the persistent definition; returns the root of what it will be."""
+        if have is None:
+            self.host = self.host or blueprint.Host(self.hypervisor)
+            want = blueprint.defaults(self.host, want)
+            draft = blueprint.root(self.host, want)
+            before = {}
+        else:
+            draft = have.draft()
+            before = description.read(draft)
+        resolved = [self.media.resolve(want["name"], disk, have and have.root) for disk in want.get("disks") or ()]
+        for _disk, steps in resolved:
+            plan.steps += steps
+        want = seed.include(self, plan, have, {**want, "disks": [disk for disk, _steps in resolved] or None})
+        description.write(draft, want)
+        after = description.read(draft)
+        changes = description.shown(description.differences(before, after))
+        if have is None or changes:
+            verb = "define" if have is None else "edit"
+            plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
+        self.plan_autostart(plan, have, want)
+        self.plan_deletions(plan, have, want)
+        return draft
+
+    def define(self, draft):
+        """Write the persistent definition. The UUID in it makes libvirt refuse another domain of that name."""
+        self.hypervisor.connection.defineXML(lens.dump(draft))
+
+    def plan_autostart(self, plan, have, want):
+        """Autostart is a link beside the definition, not a part of it."""
+        before = have.autostart if have else False
+        after = want.get("autostart")
+        if after is not None and after != before:
+            apply = self.with_domain(have, want, lambda domain: domain.setAutostart(int(after)))
+            plan.steps.append(Step("set", "autostart", apply, before=before, after=after))
+
+    def plan_deletions(self, plan, have, want):
+        """Volumes of disks that are taken away with `remove`; they are deleted after the disk is gone everywhere."""
+        self.doomed = removal.doomed_by_edit(self.hypervisor, have, want) if have else []
+
+    def plan_live(self, plan, have, draft):
+        """What the running machine can take now, and what waits."""
+        running = have.running()
+        description.align(running, draft)
+        live = Live(have.domain, running, draft, description.read(have.root)).plan()
+        plan.steps += live.steps
+        plan.pending = live.pending
+
+    def plan_power(self, plan, have, want):
+        """Bring the machine into the asked state, restart it if that is consented to and needed, and wait for it."""
+        before = have.state if have else "stopped"
+        after = POWERED.get(want["state"], before)
+        verbs = power.verbs(before, after)
+        if want["state"] == "restarted" and before != "stopped":
+            verbs = ["restart"]
+        elif plan.pending and want["restart"] == "if_needed" and after == "running" and not verbs:
+            verbs = ["restart"]
+        if "restart" in verbs or "stop" in verbs or "start" in verbs:
+            plan.pending = []
+        for verb in verbs:
+            plan.steps.append(self.power_step(verb, have, want, before, after))
+        if want["wait_for"] != "none" and after == "running":
+            what, seconds = want["wait_for"], want["wait_timeout"]
+            apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
+            plan.steps.append(Step("wait for", what, apply, silent=True))
+
+    def power_step(self, verb, have, want, before, after):
+        """One change of power as a step."""
+        seconds, force = want["stop_timeout"], want["force_stop"]
+        actions = {
+            "start": power.start,
+            "start_paused": lambda domain: power.start(domain, paused=True),
+            "pause": power.pause,
+            "resume": power.resume,
+            "stop": lambda domain: power.stop(domain, seconds, force),
+            "restart": lambda domain: power.restart(domain, seconds, force),
+        }
+        risk = RESTART if verb in ("stop", "restart") else "live"
+        shown = after if verb != "restart" else "running (restarted)"
+        return Step(verb, "state", self.with_domain(have, want, actions[verb]), risk, before, shown)
+
+    def with_domain(self, have, want, action):
+        """A closure on the domain that was read; a new one is looked up by its UUID once it is defined."""
+        if have is not None:
+            return lambda: action(have.domain)
+        return lambda: action(self.hypervisor.connection.lookupByUUIDString(uuid_of(want["name"])))
+
+    def plan_removal(self, have, want):
+        """Stop it gracefully, delete the disks that were named, then undefine it with all that belongs to it."""
+        plan = Plan(want["name"])
+        if have is None:
+            return plan
+        doomed = removal.doomed_by_removal(self.hypervisor, have, want)
+        if have.state != "stopped":
+            plan.steps.append(self.power_step("stop", have, want, have.state, "stopped"))
+        undefine = self.with_domain(have, want, removal.remove)
+        shown = description.shown(description.differences(description.read(have.root), {}))
+        plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
+        plan.steps += doomed
+        return plan
+
+    def settle(self):
+        """Domains and volumes may have changed."""
+        self.media.volumes.settle()
+        for storage in sorted(self.touched):
+            self.hypervisor.refresh(storage)
+        super().settle()
+
+    def show(self, have):
+        """What a playbook sees: the options as they are, the state, the UUID."""
+        shown = {key: description.hide(key, value) for key, value in description.read(have.root).items()}
+        return {"name": have.name, "uuid": have.uuid, "state": have.state, "autostart": have.autostart, **shown}
+
+
+class Domain:
+    """One existing domain: its handle, state, and XML, each read at most once."""
+
+    def __init__(self, domain, autostart):
+        self.domain, self.autostart = domain, autostart
+        self.name, self.uuid = domain.name(), domain.UUIDString()
+        self.state = power.state_of(domain)[0]
+        self.is_active = self.state not in ("stopped", "crashed")
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+        self.text = domain.XMLDesc(flags)
+        self.root = lens.parse(self.text)
+
+    def draft(self):
+        """A fresh copy of the definition to write into."""
+        return lens.parse(self.text)
+
+    def running(self):
+        """The XML of the running machine."""
+        return lens.parse(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+
+
+def described(want):
+    """True where a task says anything about the machine beside its name and what to do with it."""
+    return any(value is not None for key, value in want.items() if key in SPEC and key not in ORDERS)
+
