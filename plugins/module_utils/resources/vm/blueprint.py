@@ -68,7 +68,10 @@ def root(host, want):
     ET.SubElement(domain, "name").text = want["name"]
     ET.SubElement(domain, "uuid").text = uuid_of(want["name"])
     os_element = ET.SubElement(domain, "os")
-    ET.SubElement(os_element, "type", arch=host.arch).text = "hvm"
+    kind = ET.SubElement(os_element, "type", arch=host.arch)
+    kind.text = "hvm"
+    if want["machine"]:
+        kind.set("machine", want["machine"])
     for device in boot_devices(want):
         ET.SubElement(os_element, "boot", dev=device)
     features = ET.SubElement(domain, "features")
@@ -77,8 +80,8 @@ def root(host, want):
     ET.SubElement(domain, "clock", offset="utc")
     devices = ET.SubElement(domain, "devices")
     if want["machine"] and ("q35" in want["machine"] or want["machine"].startswith("virt")):
-        for _port in range(ports(want)):
-            ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
+        for index in range(1, ports(want) + 1):
+            ET.SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
     return domain
 
 

@@ -171,8 +171,11 @@ def write_firmware(root, want):
 
 
 def labels(root):
-    """The labels in our metadata element, as a dict of text."""
-    return {label.get("key"): label.text or "" for label in root.findall(f"{METADATA}/{{{NAMESPACE}}}label")}
+    """The labels in our metadata element, as a dict of text.
+
+    libvirt puts the children into our name space when metadata is set on a running domain, and not in a definition.
+    """
+    return {label.get("key"): label.text or "" for label in root.findall(f"{METADATA}/*") if label.tag.endswith("label")}
 
 
 def write_labels(root, want):
@@ -182,14 +185,15 @@ def write_labels(root, want):
     wrapper = lens.ensure(root, "metadata")
     for element in wrapper.findall(f"{{{NAMESPACE}}}vm"):
         wrapper.remove(element)
-    wrapper.append(metadata_element(want))
+    if want:
+        wrapper.append(metadata_element(want, f"{{{NAMESPACE}}}vm"))
 
 
-def metadata_element(want):
-    """Our metadata element with these labels."""
-    element = ET.Element(f"{{{NAMESPACE}}}vm")
+def metadata_element(want, tag="vm"):
+    """Our metadata element with these labels; on a running domain libvirt puts it into our name space itself."""
+    element = ET.Element(tag)
     for key in sorted(want, key=str):
-        ET.SubElement(element, f"{{{NAMESPACE}}}label", key=str(key)).text = str(want[key])
+        ET.SubElement(element, "label", key=str(key)).text = str(want[key])
     return element
 
 

@@ -63,6 +63,8 @@ def read_one(element):
     if found["path"] is None and source is not None:
         found["path"] = source.get("dev") or source.get("name") or source.get("volume")
     found["device"] = found["device"] or "disk"
+    if found["path"] is None:
+        found["format"] = None  # of an empty drive; libvirt drops it from the XML of a running domain
     return {**found, **{key: found[key] or None for key in LIMIT_KEYS}}
 
 

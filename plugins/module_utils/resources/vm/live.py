@@ -47,7 +47,12 @@ class Live:
 
     def equal(self, field, values):
         """libvirt writes some values out when a domain starts: host-model becomes the model it found."""
-        return field in ("cpu_mode", "cpu_model") and self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
+        if field.startswith("disks.") and field.endswith(".format"):
+            return self.want["disks"][field[6:-7]]["device"] == "cdrom"  # comes with the medium
+        if field in ("cpu_mode", "cpu_model"):
+            return self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
+        # What a running guest has is where its balloon is; it may lag behind the definition, or have no driver for it.
+        return field == "memory" and values[1] == self.defined["memory"] and values[1] <= self.have["maximum_memory"]
 
     def step(self, field, before, after):
         """The step that changes one field now, or None."""
@@ -56,16 +61,17 @@ class Live:
         apply = planner(rest, before, after) if planner else self.scalar(field, before, after)
         if not apply:
             return None
-        verb = "attach" if before is None and planner else "detach" if after is None and planner else "set"
+        whole = planner and "." not in rest
+        verb = "attach" if whole and before is None else "detach" if whole and after is None else "set"
         shown = description.shown({field: (before, after)})[field]
         return Step(f"{verb} live", field, apply, DESTRUCTIVE if verb == "detach" else LIVE, *shown)
 
     def scalar(self, field, before, after):
         """Fields of the machine itself."""
         domain = self.domain
-        if field == "memory" and after <= self.have["maximum_memory"] and after != self.defined["memory"]:
+        if field == "memory" and after <= self.have["maximum_memory"]:
             return lambda: domain.setMemoryFlags(after // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
-        if field == "cpus" and after <= self.have["maximum_cpus"]:
+        if field == "cpus" and before < after <= self.have["maximum_cpus"]:  # few guests and CPU models can unplug
             return lambda: domain.setVcpusFlags(after, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         if field == "description":
             return lambda: set_metadata(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, after or None)
@@ -82,7 +88,7 @@ class Live:
             return self.plug(disks, name, before, after) if self.pluggable(before or after) else None
         if key in TUNE:
             return lambda: self.tune(name)
-        if key in ("path", "format") and self.want["disks"][name]["device"] == "cdrom":
+        if key == "path" and self.want["disks"][name]["device"] == "cdrom":
             return lambda: self.update(disks.elements(self.draft)[name], disks.elements(self.running)[name])
         return None
 
