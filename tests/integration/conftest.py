@@ -1,0 +1,175 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests on a real libvirtd share: modules run as users run them, a storage, loop devices; all cleaned up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items):
+    """Loop devices and qemu:///system need root."""
+    if os.geteuid() != 0:
+        for item in items:
+            if HERE in Path(item.fspath).parents:
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def ansible_environment(tmp_path_factory):
+    """An environment in which Ansible sees this checkout as the collection, and nothing else of the user's."""
+    collections = tmp_path_factory.mktemp("collections")
+    (collections / "ansible_collections" / "intake").mkdir(parents=True)
+    (collections / "ansible_collections" / "intake" / "vms").symlink_to(ROOT)
+    return {
+        **os.environ,
+        "PATH": f"{os.path.dirname(sys.executable)}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "ANSIBLE_CONFIG": "/dev/null",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
+        "ANSIBLE_STDOUT_CALLBACK": "whole_result",
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+    }
+
+
+@pytest.fixture(scope="session")
+def run_module(ansible_environment):
+    """run_module("intake_volume", check=False, name=..., ...) -> the module's whole result, diff included; about 0.9 s."""
+
+    def run(module, check=False, **options):
+        argv = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-c", "local", "--diff"]
+        argv += ["-m", f"intake.vms.{module}", "-a", json.dumps(options), "-e", f"ansible_python_interpreter={sys.executable}"]
+        argv += ["--check"] if check else []
+        done = subprocess.run(argv, env=ansible_environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        assert lines, f"no result from {module}:\n{done.stdout}\n{done.stderr}"
+        return json.loads(lines[-1][len("RESULT ") :])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ensure(run_module):
+    """ensure(module, **options): a check run, a real run that did what was predicted, a second run without change.
+
+    Returns the real run's result; `changed=False` among the options says that already the first must change nothing.
+    """
+
+    def run(module, changed=True, **options):
+        predicted = run_module(module, check=True, **options)
+        done = run_module(module, **options)
+        assert not done.get("failed"), done["msg"]
+        assert done["changed"] is changed, done
+        assert predicted["changed"] is changed, predicted
+        assert steps_of(predicted) == steps_of(done)
+        assert predicted["diff"] == done["diff"]
+        again = run_module(module, **options)
+        assert not again.get("failed") and not again["changed"], again
+        return done
+
+    return run
+
+
+def steps_of(result):
+    """What each item did, without what it is now."""
+    return [(entry["name"], entry["steps"]) for entry in result["resources"]]
+
+
+@pytest.fixture(scope="session")
+def refuse(run_module):
+    """refuse(module, reason, **options): the call fails with this reason, in check mode as well. Returns the sentence."""
+
+    def run(module, reason, **options):
+        for check in (True, False):
+            result = run_module(module, check=check, **options)
+            assert result.get("failed"), result
+            assert result["reason"] == reason, result["msg"]
+            assert not result["changed"]
+        return result["msg"]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def prefix():
+    """Begins every name a test run makes, so that runs beside each other do not meet."""
+    return f"ivt{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture
+def unique(prefix, request):
+    """A name that no other test of this or another run has; add to it freely."""
+    return f"{prefix}-{uuid.uuid4().hex[:5]}"
+
+
+@pytest.fixture(scope="session")
+def connection():
+    """libvirt itself, to see whether the modules told the truth."""
+    libvirt = pytest.importorskip("libvirt")
+    libvirt.registerErrorHandler(lambda context, error: None, None)
+    found = libvirt.open("qemu:///system")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def folder(unique):
+    """An existing directory that QEMU's user can pass through (pytest's own ones it cannot)."""
+    path = tempfile.mkdtemp(prefix=f"{unique}-", dir="/var/tmp")
+    os.chmod(path, 0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def storage(connection, unique, folder):
+    """An active directory storage with `name` and `path`; made by libvirt alone, gone with its files afterwards."""
+    path = os.path.join(folder, "storage")
+    os.mkdir(path, 0o711)
+    pool = connection.storagePoolDefineXML(f"<pool type='dir'><name>{unique}</name><target><path>{path}</path></target></pool>")
+    pool.create()
+    yield SimpleNamespace(name=unique, path=path)
+    forget_pool(connection, unique)
+
+
+def forget_pool(connection, name):
+    """Stop and undefine a pool if it is there; unmounts, keeps files."""
+    for pool in connection.listAllStoragePools(0):
+        if pool.name() == name:
+            if pool.isActive():
+                pool.destroy()
+            if pool.isPersistent():
+                pool.undefine()
+
+
+@pytest.fixture
+def loop_device(tmp_path):
+    """loop_device(size="400M") -> /dev/loopN on a sparse file; partitions on it become devices. Detached afterwards."""
+    made = []
+
+    def make(size="400M"):
+        backing = tmp_path / f"disk{len(made)}.img"
+        subprocess.run(["truncate", "-s", size, backing], check=True)
+        found = subprocess.run(["losetup", "-fP", "--show", backing], check=True, capture_output=True, text=True)
+        made.append(found.stdout.strip())
+        return made[-1]
+
+    yield make
+    for device in made:
+        subprocess.run(["losetup", "-d", device], check=True)
