@@ -72,8 +72,7 @@ class Vms(Resource):
             draft = blueprint.root(self.host, want)
             before = {}
         else:
-            draft = have.draft()
-            before = description.read(draft)
+            draft, before = have.draft(), have.description
         resolved = [self.media.resolve(want["name"], disk, have and have.root) for disk in want.get("disks") or ()]
         for _disk, steps in resolved:
             plan.steps += steps
@@ -108,7 +107,7 @@ class Vms(Resource):
         """What the running machine can take now, and what waits."""
         running = have.running()
         description.align(running, draft)
-        live = Live(have.domain, running, draft, description.read(have.root)).plan()
+        live = Live(have.domain, running, draft, have.description).plan()
         plan.steps += live.steps
         plan.pending = live.pending
 
@@ -160,7 +159,7 @@ class Vms(Resource):
         if have.state != "stopped":
             plan.steps.append(self.power_step("stop", have, want, have.state, "stopped"))
         undefine = self.with_domain(have, want, removal.remove)
-        shown = description.shown(description.differences(description.read(have.root), {}))
+        shown = description.shown(description.differences(have.description, {}))
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
         plan.steps += doomed
         return plan
@@ -174,7 +173,7 @@ class Vms(Resource):
 
     def show(self, have):
         """What a playbook sees: the options as they are, the state, the UUID."""
-        shown = {key: description.hide(key, value) for key, value in description.read(have.root).items()}
+        shown = {key: description.hide(key, value) for key, value in have.description.items()}
         return {"name": have.name, "uuid": have.uuid, "state": have.state, "autostart": have.autostart, **shown}
 
 
@@ -189,6 +188,7 @@ class Domain:
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         self.text = domain.XMLDesc(flags)
         self.root = lens.parse(self.text)
+        self.description = description.read(self.root)
 
     def draft(self):
         """A fresh copy of the definition to write into."""
