@@ -15,12 +15,17 @@ import hashlib
 import os
 import struct
 import tempfile
+import threading
 import time
+from collections import Counter
 
 from .errors import IntakeError
 
 FLOCK = "hhqqi4x"  # struct flock of Linux on 64-bit machines: type, whence, start, length, pid
 PAUSE = 0.1
+DESCRIPTORS: dict = {}  # by path, open until the process ends: closing any descriptor of a file drops all its record locks
+HELD: Counter = Counter()  # (path, byte): how many blocks of this process hold it
+GUARD = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -28,41 +33,62 @@ def hold(exclusive=(), shared=(), timeout=60, path=None):
     """Hold a lock per key while the block runs; keys are words such as "vm/web1".
 
     Always taken in the order of their bytes, so two calls cannot wait for each other. timeout: seconds for all of them.
-    Raises IntakeError, reason `locked`, naming the process that holds it.
+    A key that this process holds already is held on. Raises IntakeError, reason `locked`, naming the process that holds it.
     """
+    path = path or default_path()
     kinds = {offset_of(key): (key, fcntl.F_RDLCK) for key in shared}
     kinds.update({offset_of(key): (key, fcntl.F_WRLCK) for key in exclusive})
-    deadline = time.monotonic() + timeout
-    descriptor = os.open(path or default_path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline, taken = time.monotonic() + timeout, []
     try:
         for offset in sorted(kinds):
-            wait_for(descriptor, offset, kinds[offset][1], kinds[offset][0], deadline)
+            take(path, offset, kinds[offset], deadline)
+            taken.append(offset)
         yield
     finally:
-        os.close(descriptor)
+        for offset in taken:
+            release(path, offset)
 
 
-def wait_for(descriptor, offset, kind, key, deadline):
-    """Take one lock, or say who has it once the deadline (monotonic seconds) is over."""
+def take(path, offset, kind, deadline):
+    """Take one lock unless this process has it, or say who has it once the deadline (monotonic seconds) is over."""
+    key, how = kind
     while True:
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_SETLK, struct.pack(FLOCK, kind, os.SEEK_SET, offset, 1, 0))
-            return
-        except OSError as taken:
-            if time.monotonic() >= deadline:
-                raise IntakeError(
-                    f"{key.replace('/', ' ', 1)}: another run is changing it (process {holder(descriptor, offset, kind)}); "
-                    "wait for it to end, or raise lock_timeout",
-                    "locked",
-                ) from taken
+        with GUARD:
+            if HELD[path, offset]:
+                HELD[path, offset] += 1
+                return
+            try:
+                control(path, fcntl.F_SETLK, how, offset)
+                HELD[path, offset] = 1
+                return
+            except OSError as busy:
+                if time.monotonic() >= deadline:
+                    who = f"process {holder(key, path)}"
+                    said = f"{key.replace('/', ' ', 1)}: another run is changing it ({who}); wait for it to end, or raise lock_timeout"
+                    raise IntakeError(said, "locked") from busy
         time.sleep(PAUSE)
 
 
-def holder(descriptor, offset, kind):
-    """The process that holds a lock, or "just ended"."""
-    asked = struct.pack(FLOCK, kind, os.SEEK_SET, offset, 1, 0)
-    found = struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
-    return "just ended" if found[0] == fcntl.F_UNLCK else found[4]
+def release(path, offset):
+    """Give one lock back once no block of this process needs it."""
+    with GUARD:
+        HELD[path, offset] -= 1
+        if not HELD[path, offset]:
+            del HELD[path, offset]
+            control(path, fcntl.F_SETLK, fcntl.F_UNLCK, offset)
+
+
+def holder(key, path=None):
+    """The id of another process that holds this key, or None; this process's own locks do not count."""
+    kind, _whence, _start, _length, pid = struct.unpack(FLOCK, control(path or default_path(), fcntl.F_GETLK, fcntl.F_WRLCK, offset_of(key)))
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def control(path, command, kind, offset):
+    """One fcntl call on one byte of the lock file."""
+    if path not in DESCRIPTORS:
+        DESCRIPTORS[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return fcntl.fcntl(DESCRIPTORS[path], command, struct.pack(FLOCK, kind, os.SEEK_SET, offset, 1, 0))
 
 
 def offset_of(key):
