@@ -214,3 +214,12 @@ def summary(resource, plans):
     if failed:
         result.update(failed=True, msg="; ".join(str(plan.error) for plan in failed), reason=failed[0].error.reason)
     return result
+
+def selected(shown, params):
+    """True where a resource passes the filters every info module has: names, labels, state."""
+    names, labels, state = params.get("names"), params.get("labels") or {}, params.get("state")
+    return (
+        (not names or shown["name"] in names)
+        and (not state or shown.get("state") == state)
+        and all((shown.get("labels") or {}).get(key) == str(value) for key, value in labels.items())
+    )

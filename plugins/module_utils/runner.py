@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .converge import converge, summary
+from .converge import converge, selected, summary  # noqa: F401  selected is taken from here as well
 from .errors import IntakeError, Refused
 from .hypervisor import faults, session
 
@@ -97,13 +97,3 @@ def guarded(module, work):
         module.fail_json(msg=str(error), reason=error.reason)
     except faults() as error:
         module.fail_json(msg=f"libvirt: {error}", reason="libvirt_error")
-
-
-def selected(shown, params):
-    """True where a resource passes the filters every info module has: names, labels, state."""
-    names, labels, state = params.get("names"), params.get("labels") or {}, params.get("state")
-    return (
-        (not names or shown["name"] in names)
-        and (not state or shown.get("state") == state)
-        and all((shown.get("labels") or {}).get(key) == str(value) for key, value in labels.items())
-    )
