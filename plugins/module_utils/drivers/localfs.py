@@ -1,0 +1,240 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages on this host: an existing directory, or a block device with a filesystem of its own.
+
+A pool of a device names it by filesystem UUID, so the next boot mounts the right one whatever the kernel calls it then.
+libvirt mounts it: at boot through autostart, and virsh sees and does the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import mounts
+from ..converge import DESTRUCTIVE, LIVE, Step
+from ..errors import IntakeError, Refused
+from ..programs import run
+from . import device as devices
+from . import directory, filesystem, pool, uuidlink
+
+LIBVIRT_OPTIONS = ["nodev", "nosuid", "noexec"]  # what libvirt itself gives to mount(8) for every filesystem pool
+FOREIGN = {"remount", "bind", "rbind", "move", "loop"}
+
+
+class LocalFS:
+    """The driver `localfs`."""
+
+    kind = "localfs"
+    pools = ("dir", "fs")
+
+    def words(self, root):
+        """What a pool's XML says of this kind's options."""
+        return pool.words_of(root)
+
+    def mount(self, have):
+        """The Mount of an active storage, None for a directory and where nothing is mounted."""
+        return mounts.at(have["path"]) if have["device"] else None
+
+    def fault(self, have):
+        """What is wrong with an active storage, in words, or None."""
+        if not have["device"]:
+            return None
+        mount = self.mount(have)
+        if not mount:
+            return f"is active, but nothing is mounted on {have['path']}"
+        if not is_own(have, mount):
+            return f"is active, but {mount.source} is mounted on {have['path']}, not {have['device']}"
+        if "ro" in mount.options and "ro" not in have["mount_options"]:
+            return f"{mount.source} is mounted read-only; the kernel does that after errors, see dmesg"
+        return None
+
+    def is_lost(self, have):
+        """True where somebody unmounted an active storage below libvirt."""
+        return bool(have["device"]) and not self.mount(have)
+
+    def open_to_guests(self, have):
+        """A new filesystem's root is as passable as a directory of ours: for QEMU's user, without listing."""
+        os.chmod(have["path"], directory.MODE)
+
+    def keys(self, want):
+        """What two storages cannot share, as words for locks."""
+        device = want.get("device") or ""
+        return [f"storage-place/{os.path.realpath(place)}" for place in (want.get("path"), device) if place]
+
+    def refuse_change(self, have, want):
+        """Refused for what would make it another storage."""
+        path = want.get("path")
+        if path and os.path.realpath(path) != os.path.realpath(have["path"]):
+            raise Refused(f"is in {have['path']}, asked for {path}; a storage does not move: make a new one for it", "path_change")
+        if want.get("device"):
+            self.refuse_other_device(have, want["device"])
+        mount = self.mount(have)
+        fs = have["fs"] or (mount and mount.fs)
+        if want.get("fs") and want["fs"] != fs:
+            raise Refused(f"has {fs or 'no filesystem of its own'}, asked for {want['fs']}; make a new storage for it", "fs_change")
+        if want.get("mount_options") is not None:
+            check_options(want["mount_options"], have["device"])
+
+    def refuse_other_device(self, have, asked):
+        """Refused where the device asked for is not the one the storage is on."""
+        if asked == have["device"]:
+            return
+        wanted, own = devices.find(asked), have["device"] and own_device(have)
+        if not own or own != wanted:
+            there = f"is on {have['device']}" if have["device"] else "is a directory without a device"
+            raise Refused(f"{there}, asked for {asked}; a storage does not move: make a new one for it", "device_change")
+
+    def blueprint(self, want):
+        """Where a new storage is to be, checked: {path, device (Device or None), attach, carried, fs}."""
+        path, asked = want.get("path"), want.get("device")
+        if not path and not asked:
+            raise Refused("does not exist; say its path, its device or both to make it", "path_missing")
+        path = directory.check_path(path or os.path.join(directory.DEFAULT_ROOT, want["name"]))
+        check_options(want.get("mount_options") or [], asked)
+        if not asked:
+            if want.get("fs"):
+                raise Refused(f"fs {want['fs']} needs a device; {path} is a directory", "device_missing")
+            return {"path": path, "device": None, "attach": False, "carried": [], "fs": None}
+        device = devices.find(asked)
+        directory.refuse_unusable(path, device)
+        return {"path": path, "device": device, **self.judge(device, want, path)}
+
+    def judge(self, device, want, path):
+        """Whether a device is attached as it is or formatted; Refused where neither is safe or asked for."""
+        carried = devices.signatures(device)
+        found = carried[0] if len(carried) == 1 and carried[0]["usage"] == "filesystem" else {}
+        own = found.get("label") == filesystem.label_of(want["name"])
+        attach = own or want["device"].startswith("UUID=")
+        seen = [mount for mount in mounts.read() if not (attach and mount.path == os.path.realpath(path))]
+        devices.refuse_used(device, seen)
+        if attach:
+            return {"attach": True, "carried": carried, "fs": attachable(found, device, want)}
+        devices.refuse_busy(device)
+        unfinished = found.get("label") == filesystem.unfinished_label_of(want["name"])
+        if carried and not unfinished and not want.get("overwrite"):
+            raise Refused(
+                f"device {device.path} carries {' and '.join(devices.named(one) for one in carried)}; "
+                f"overwrite: true formats it and its content is lost{way_to_keep(found)}",
+                "signature_found",
+            )
+        fs = want.get("fs") or filesystem.DEFAULT
+        filesystem.refuse_unfit(device, fs)
+        return {"attach": False, "carried": carried, "fs": fs}
+
+    def preparations(self, name, plan):
+        """The steps before the pool of a new storage can be defined."""
+        steps = []
+        device, carried = plan["device"], plan["carried"]
+        if device and not plan["attach"]:
+            before = " and ".join(devices.named(one) for one in carried) or None
+            steps.append(
+                Step(
+                    "format",
+                    "device",
+                    lambda: filesystem.make(device, plan["fs"], name, bool(carried)),
+                    DESTRUCTIVE if carried else LIVE,
+                    before,
+                    f"{plan['fs']} filesystem on {device.path}",
+                )
+            )
+        if not os.path.isdir(plan["path"]):
+            steps.append(Step("create", "path", lambda: directory.make(plan["path"]), before=None, after=plan["path"]))
+        return steps
+
+    def document(self, name, plan, mount_options):
+        """The pool's XML; the device is formatted by now, so its filesystem's UUID can be read."""
+        source = None
+        if plan["device"]:
+            uuid = devices.filesystem_of(plan["device"]).get("uuid")
+            if not uuid:
+                raise IntakeError(f"device {plan['device'].path} has no filesystem with a UUID", "device_unreadable")
+            source = uuidlink.ensure(uuid, plan["device"])
+        return pool.document(name, plan["path"], source, plan["fs"], mount_options)
+
+    def refuse_start(self, have):
+        """Refused where starting would fail or hide files; asked while planning."""
+        if have["device"]:
+            directory.refuse_unusable(have["path"], own_device(have))
+        elif not os.path.isdir(have["path"]):
+            raise Refused(f"its directory {have['path']} does not exist; mount or make it first", "path_missing")
+
+    def start(self, have, start_pool, stop_pool):
+        """Start the pool and see to it that what is there now is the storage's own; else stop it again and fail."""
+        if not have["device"]:
+            start_pool()
+            return
+        own = own_device(have)
+        uuid = uuidlink.uuid_of(have["device"])
+        if uuid:
+            uuidlink.ensure(uuid, own)
+        if not os.path.isdir(have["path"]):
+            directory.make(have["path"])
+        start_pool()
+        fault = self.fault(have)
+        if fault and "read-only" not in fault:
+            stop_pool()
+            raise IntakeError(fault, "mount_failed")
+
+    def remount(self, have, mount_options):
+        """Give other options to a mounted filesystem; the kernel's refusal is the error, and nothing has changed then."""
+        mount = self.mount(have)
+        if mount:
+            options = ",".join(["remount"] + LIBVIRT_OPTIONS + mount_options)
+            run(["mount", "-o", options, mount.source, have["path"]])
+
+    def with_options(self, text, mount_options):
+        """The pool's XML with other mount options."""
+        return pool.with_options(text, mount_options)
+
+    def forget(self, have):
+        """After removal: a link in /dev that we made goes as well."""
+        uuid = have["device"] and uuidlink.uuid_of(have["device"])
+        if uuid:
+            uuidlink.remove(uuid)
+
+
+def own_device(have):
+    """The Device of an existing storage, from its mount or its name. Raises Refused where it is gone."""
+    uuid = uuidlink.uuid_of(have["device"])
+    return devices.find(f"UUID={uuid}" if uuid else have["device"])
+
+
+def is_own(have, mount):
+    """True where a mount is of the storage's device."""
+    uuid = uuidlink.uuid_of(have["device"])
+    number = devices.number_of(have["device"])
+    if number and number in (mount.number, devices.number_of(mount.source)):
+        return True
+    found = devices.number_of(mount.source)
+    return bool(uuid and found) and devices.filesystem_of(devices.Device(found, mount.source)).get("uuid") == uuid
+
+
+def attachable(found, device, want):
+    """The kind of an existing filesystem that becomes a storage as it is."""
+    fs = found.get("type")
+    if fs not in filesystem.KINDS:
+        raise Refused(
+            f"device {device.path} carries {devices.named(found) if found else 'more than one signature'}; "
+            f"a storage can be {', '.join(filesystem.KINDS)}",
+            "unsupported_filesystem",
+        )
+    if want.get("fs") and want["fs"] != fs:
+        raise Refused(f"device {device.path} carries {devices.named(found)}, asked for {want['fs']}; it is not formatted again", "fs_change")
+    return fs
+
+
+def way_to_keep(found):
+    """How an existing filesystem is attached instead, for those that can be."""
+    fits = found.get("type") in filesystem.KINDS and found.get("uuid")
+    return f", device: UUID={found['uuid']} attaches it as it is" if fits else ""
+
+
+def check_options(mount_options, device):
+    """Refused for options that are no options of a filesystem, or that a directory cannot have."""
+    if mount_options and not device:
+        raise Refused("mount_options need a device; a directory is mounted by others", "device_missing")
+    for option in mount_options:
+        word = option.split("=")[0]
+        if not word or word in FOREIGN or not option.isprintable() or any(letter in option for letter in ", \t\\\"'"):
+            raise Refused(f"mount_options: {option!r} is not an option of a filesystem (one option each, no commas)", "invalid_option")

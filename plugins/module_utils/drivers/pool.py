@@ -1,0 +1,60 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The XML of a libvirt pool: read into plain words, written for a new one, edited in place for an old one."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from ..lens import dump, ensure, parse
+
+OPTIONS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"  # libvirt 5.1 and newer
+ET.register_namespace("fs", OPTIONS[1:-1])
+
+
+def words_of(root):
+    """path, device, fs and mount_options of a pool; None or [] where it has none. `auto` is not a filesystem."""
+    device = root.find("source/device")
+    form = root.find("source/format")
+    fs = None if form is None or device is None or form.get("type") == "auto" else form.get("type")
+    return {
+        "path": root.findtext("target/path"),
+        "device": None if device is None else device.get("path"),
+        "fs": fs,
+        "mount_options": options_of(root),
+    }
+
+
+def options_of(root):
+    """The mount options beside those that libvirt always gives (nodev, nosuid, noexec)."""
+    return [option.get("name") for option in root.iterfind(f"{OPTIONS}mount_opts/{OPTIONS}option")]
+
+
+def document(name, path, device=None, fs=None, mount_options=None):
+    """The XML of a new pool: `fs` for a device, else `dir`."""
+    root = ET.Element("pool", {"type": "fs" if device else "dir"})
+    ensure(root, "name").text = name
+    if device:
+        ensure(root, "source/device").set("path", device)
+        ensure(root, "source/format").set("type", fs)
+    ensure(root, "target/path").text = path
+    write_options(root, mount_options or [])
+    return dump(root)
+
+
+def with_options(text, mount_options):
+    """The document of a pool with other mount options, all else kept."""
+    root = parse(text)
+    write_options(root, mount_options)
+    return dump(root)
+
+
+def write_options(root, mount_options):
+    """Replace the mount options of a document."""
+    for old in root.findall(f"{OPTIONS}mount_opts"):
+        root.remove(old)
+    if mount_options:
+        parent = ET.SubElement(root, f"{OPTIONS}mount_opts")
+        for option in mount_options:
+            ET.SubElement(parent, f"{OPTIONS}option").set("name", option)

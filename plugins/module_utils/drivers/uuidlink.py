@@ -1,0 +1,43 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""/dev/disk/by-uuid/<UUID>: udev keeps these links; on a host without udev we do.
+
+A pool that names a device so can never mount another one: where the link is missing, it fails.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..programs import complete, find
+from .device import BY_UUID, number_of
+
+UDEV = "/run/udev/control"  # there while udevd runs
+PATIENCE = 10  # seconds for udev to see a new filesystem
+
+
+def uuid_of(path):
+    """The filesystem UUID in the name of such a link, or None for other paths."""
+    return os.path.basename(path) if os.path.dirname(path) == BY_UUID else None
+
+
+def ensure(uuid, device):
+    """The path of the link, leading to the device. udev is asked first and gets some time."""
+    link = os.path.join(BY_UUID, uuid)
+    if number_of(link) != device.number and os.path.exists(UDEV) and find("udevadm"):
+        complete(["udevadm", "trigger", "--action=change", f"--name-match={device.path}"], accept=range(256))
+        complete(["udevadm", "settle", f"--timeout={PATIENCE}"], timeout=PATIENCE + 5, accept=range(256))
+    if number_of(link) != device.number:
+        os.makedirs(BY_UUID, exist_ok=True)
+        partial = f"{link}.{os.getpid()}"
+        os.symlink(device.path, partial)
+        os.replace(partial, link)
+    return link
+
+
+def remove(uuid):
+    """Take away a link where no udev does; it may lead nowhere."""
+    link = os.path.join(BY_UUID, uuid)
+    if os.path.islink(link) and not os.path.exists(UDEV):
+        os.unlink(link)

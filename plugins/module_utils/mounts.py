@@ -1,0 +1,58 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is mounted on this host, and what it swaps to, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass
+class Mount:
+    """One line of mountinfo (proc(5)); `number` is "major:minor", which is no block device's for btrfs."""
+
+    number: str
+    path: str
+    source: str
+    fs: str
+    options: list
+
+
+def read(proc="/proc"):
+    """Every mount this process sees, in the order they were made; a later one on the same path hides the earlier."""
+    with open(os.path.join(proc, "self/mountinfo"), encoding="utf-8", errors="surrogateescape") as file:
+        return [parse(line) for line in file if line.strip()]
+
+
+def parse(line):
+    """A Mount of one line: optional fields end with a dash; the options of mount and superblock are one list."""
+    before, after = line.rstrip("\n").split(" - ", 1)
+    fields, rest = before.split(" "), after.split(" ")
+    options = fields[5].split(",") + (rest[2].split(",") if len(rest) > 2 else [])
+    return Mount(fields[2], unescape(fields[4]), unescape(rest[1]), rest[0], list(dict.fromkeys(options)))
+
+
+def unescape(text):
+    """Blanks, tabs and backslashes stand there as octal numbers."""
+    return ESCAPED.sub(lambda match: chr(int(match.group(1), 8)), text)
+
+
+def at(path, proc="/proc"):
+    """The mount that is visible on exactly this path, or None."""
+    path = os.path.realpath(path)
+    found = [mount for mount in read(proc) if mount.path == path]
+    return found[-1] if found else None
+
+
+def swaps(proc="/proc"):
+    """The devices and files the host swaps to."""
+    try:
+        with open(os.path.join(proc, "swaps"), encoding="utf-8", errors="surrogateescape") as file:
+            return [unescape(line.split()[0]) for line in file.readlines()[1:] if line.strip()]
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,282 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages: libvirt pools of directories and filesystems, with a description and labels in their own catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from .. import locks
+from ..catalogue import Catalogue
+from ..converge import Plan, Resource, Step
+from ..drivers import DEFAULT, DRIVERS, driver_of
+from ..errors import IntakeError, NotFound, NotReachable, Refused
+from ..hypervisor import faults
+from ..lens import parse
+from ..names import check_name
+from . import storage_figures, storage_removal
+from .storage_look import RECORD, TIMEOUT, look
+from .storage_use import pool_documents, refuse_taken
+
+SPEC = {
+    "name": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent", "empty"], "default": "present"},
+    "type": {"type": "str", "choices": sorted(DRIVERS)},
+    "path": {"type": "str"},
+    "device": {"type": "str"},
+    "fs": {"type": "str", "choices": ["ext4", "xfs", "btrfs"]},
+    "mount_options": {"type": "list", "elements": "str"},
+    "overwrite": {"type": "bool", "default": False},
+    "autostart": {"type": "bool"},
+    "description": {"type": "str"},
+    "labels": {"type": "dict"},
+    "confirm": {"type": "str"},
+}
+INFO_SPEC = {
+    "names": {"type": "list", "elements": "str"},
+    "labels": {"type": "dict"},
+    "state": {"type": "str", "choices": ["active", "inactive"]},
+    "timeout": {"type": "int", "default": TIMEOUT},
+}
+
+
+class Storages(Resource):
+    """The storages of one hypervisor."""
+
+    noun, plural, spec = "storage", "storages", SPEC
+    workers = 2  # mkfs waits for the disk
+
+    def __init__(self, hypervisor=None, options=None):
+        super().__init__(hypervisor, options)
+        self.faults = (OSError,) + faults()
+        self.claimed = {}
+
+    def held(self, wants):
+        """The storages by name, and their places, which no two may share."""
+        keys = [f"storage/{want['name']}" for want in wants]
+        keys += [key for want in wants for driver in DRIVERS.values() for key in driver.keys(want)]
+        return locks.hold(exclusive=keys, timeout=self.options["lock_timeout"])
+
+    def read(self, wants):
+        """What libvirt has under these names, and what is in their directories."""
+        haves = [self.describe(want["name"]) if want["name"] in self.hypervisor.pools() else None for want in wants]
+        self.look_into([have for have in haves if have])
+        return haves
+
+    def describe(self, name):
+        """What libvirt says of one pool."""
+        pool = self.hypervisor.pool(name)
+        root = pool_documents(self.hypervisor)[name]
+        driver = driver_of(root.get("type"))
+        words = driver.words(root) if driver else {"path": root.findtext("target/path"), "device": None, "fs": None, "mount_options": []}
+        capacity, allocation, available = pool.info()[1:]
+        return {
+            "name": name,
+            "type": driver.kind if driver else root.get("type"),
+            "uuid": pool.UUIDString(),
+            "state": "active" if pool.isActive() else "inactive",
+            "persistent": bool(pool.isPersistent()),
+            "autostart": bool(pool.autostart()),
+            **words,
+            "description": None,
+            "labels": {},
+            "capacity": capacity,
+            "allocation": allocation,
+            "available": available,
+        }
+
+    def look_into(self, haves, timeout=TIMEOUT):
+        """Add to each `have` what its directory tells, and its health."""
+        visible = [have for have in haves if self.is_visible(have)]
+        seen = look({have["path"] for have in visible}, timeout) if visible else {}
+        for have in haves:
+            found = seen.get(have["path"], {}) if have in visible else {}
+            storage_figures.add(have, found, DRIVERS.get(have["type"]))
+
+    def is_visible(self, have):
+        """True where a look tells something: a directory of ours on this host, or a device that is active."""
+        known = have["type"] in DRIVERS and have["path"] and self.hypervisor.is_local
+        return bool(known and (have["state"] == "active" or not have["device"]))
+
+    def plan(self, have, want):
+        """What one storage needs."""
+        name = check_name(self.noun, want["name"])
+        with about(name):
+            if have and have["type"] not in DRIVERS:
+                raise Refused(f"is a libvirt pool of type {have['type']}, which this module does not change", "unsupported_type")
+            plan = Plan(name)
+            planner = {"present": self.plan_present, "absent": storage_removal.plan_absent, "empty": storage_removal.plan_empty}
+            if want["state"] == "present":
+                planner["present"](plan, have, want)
+            else:
+                planner[want["state"]](self, plan, have, want)
+        for step in plan.steps:
+            step.apply = named_errors(name, step.apply)
+        return plan
+
+    def plan_present(self, plan, have, want):
+        """Make it, or bring an existing one to what was asked."""
+        if have is None:
+            self.plan_new(plan, want)
+        else:
+            self.plan_existing(plan, have, want)
+        self.plan_record(plan, have or {"description": None, "labels": {}}, want)
+
+    def plan_new(self, plan, want):
+        """The steps of a storage that libvirt does not know."""
+        self.refuse_remote()
+        driver = DRIVERS[want.get("type") or DEFAULT]
+        where = driver.blueprint(want)
+        refuse_taken(self.hypervisor, plan.name, where)
+        self.claim(plan.name, where)
+        before = driver.preparations(plan.name, where)
+        autostart = want.get("autostart") is not False
+        fields = {
+            "type": driver.kind,
+            "path": where["path"],
+            "device": want.get("device"),
+            "fs": where["fs"],
+            "mount_options": want.get("mount_options") or None,
+            "autostart": autostart,
+            "state": "active",
+        }
+        made = any(step.name == "path" for step in before)
+        create = Step("create", "storage", lambda: self.create(driver, plan.name, where, want.get("mount_options") or [], autostart, made))
+        create.fields = {key: (None, value) for key, value in fields.items() if value is not None}
+        plan.steps += before + [create]
+
+    def claim(self, name, where):
+        """Refused where another item of the same call takes the same place."""
+        places = [os.path.realpath(where["path"])] + ([where["device"].number] if where["device"] else [])
+        for place in places:
+            other = self.claimed.setdefault(place, name)
+            if other != name:
+                raise Refused(f"has the same path or device as the storage {other} in this call", "path_taken")
+
+    def create(self, driver, name, where, mount_options, autostart, made):
+        """Define and start; a pool that does not start is not left behind."""
+        pool = self.hypervisor.connection.storagePoolDefineXML(driver.document(name, where, mount_options), 0)
+        have = {"name": name, **driver.words(parse_pool(pool))}
+        try:
+            driver.start(have, lambda: pool.create(0), pool.destroy)
+            pool.setAutostart(autostart)
+        except BaseException:
+            if pool.isActive():
+                pool.destroy()
+            pool.undefine()
+            driver.forget(have)
+            if made:
+                os.rmdir(where["path"])
+            raise
+        if where["device"] and not where["attach"]:
+            driver.open_to_guests(have)
+        if made:
+            Catalogue(have["path"]).update(RECORD, kind=self.noun, made_path=have["path"])
+
+    def plan_existing(self, plan, have, want):
+        """Adopt, mend, start and change what is there."""
+        driver = DRIVERS[have["type"]]
+        if have["health"].get("hangs"):
+            raise NotReachable(f"{have['path']} {have['health']['text']}", "storage_hangs")
+        if want.get("type") and want["type"] != have["type"]:
+            raise Refused(f"is of type {have['type']}, asked for {want['type']}; make a new storage for it", "type_change")
+        pool = self.hypervisor.pool(plan.name)
+        if self.hypervisor.is_local:
+            driver.refuse_change(have, want)
+        self.plan_definition(plan, driver, pool, have, want)
+        self.plan_start(plan, driver, pool, have)
+        if want.get("autostart") is not None and (want["autostart"] != have["autostart"]):
+            plan.steps.append(
+                Step("set", "autostart", lambda: pool.setAutostart(want["autostart"]), before=have["autostart"], after=want["autostart"])
+            )
+
+    def plan_definition(self, plan, driver, pool, have, want):
+        """Make a transient pool last, and give it the mount options asked for."""
+        define = self.hypervisor.connection.storagePoolDefineXML
+        if not have["persistent"]:
+            plan.steps.append(Step("define", "persistent", lambda: define(pool.XMLDesc(0), 0), before=False, after=True))
+        asked = want.get("mount_options")
+        if asked is not None and sorted(asked) != sorted(have["mount_options"]):
+            self.refuse_remote()
+
+            def change():
+                driver.remount(have, asked)
+                define(driver.with_options(pool.XMLDesc(1), asked), 0)
+
+            plan.steps.append(Step("set", "mount_options", change, before=", ".join(have["mount_options"]) or None, after=", ".join(asked)))
+
+    def plan_start(self, plan, driver, pool, have):
+        """Start what is not active, and mount again what somebody unmounted below libvirt."""
+        lost = have["state"] == "active" and self.hypervisor.is_local and driver.is_lost(have)
+        if have["state"] == "active" and not lost:
+            return
+        if self.hypervisor.is_local:
+            driver.refuse_start(have)
+
+        def start():
+            if pool.isActive():
+                pool.destroy()
+            driver.start(have, lambda: pool.create(0), pool.destroy)
+
+        plan.steps.append(Step("mount" if lost else "start", "state", start, before="not mounted" if lost else "inactive", after="active"))
+
+    def plan_record(self, plan, have, want):
+        """Description and labels, which live in the storage itself; written after it was started."""
+        for key in ("description", "labels"):
+            value = want.get(key)
+            if key == "labels" and value is not None:
+                value = {str(label): str(content) for label, content in value.items()}
+            before = have[key] or None
+            if value is None or (value or None) == before:
+                continue
+            self.refuse_remote()
+            plan.steps.append(Step("set", key, lambda key=key, value=value: self.record(plan.name, key, value), before=before, after=value or None))
+
+    def record(self, name, key, value):
+        """Write one field of the storage's own record."""
+        self.hypervisor.forget()
+        Catalogue(self.hypervisor.storage_path(name)).update(RECORD, **{"kind": self.noun, key: value})
+
+    def refuse_remote(self):
+        """Directories and devices are touched on the host itself."""
+        if not self.hypervisor.is_local:
+            raise Refused(f"its files are not on this host ({self.hypervisor.uri}); run the task on the hypervisor itself", "not_local")
+
+    def show(self, have):
+        """Without what only planning needs."""
+        return {key: value for key, value in have.items() if key not in ("seen", "made_path")}
+
+    def list(self, params):
+        """Every storage that passes the filters, with figures and health; one that is in trouble does not hide the others."""
+        names = [name for name in sorted(self.hypervisor.pools()) if not params["names"] or name in params["names"]]
+        return storage_figures.report(self, names, params)
+
+
+@contextlib.contextmanager
+def about(name):
+    """Lets errors of the drivers begin with the storage they are about."""
+    begin = f"storage {name}: "
+    try:
+        yield
+    except IntakeError as error:
+        if str(error).startswith(begin):
+            raise
+        kind = next(kind for kind in (Refused, NotFound, NotReachable, IntakeError) if isinstance(error, kind))
+        raise kind(begin + str(error), error.reason) from error
+
+
+def named_errors(name, apply):
+    """A step's work, with its errors named."""
+
+    def work():
+        with about(name):
+            return apply()
+
+    return work
+
+
+def parse_pool(pool):
+    """The persistent document of a pool."""
+    return parse(pool.XMLDesc(1))

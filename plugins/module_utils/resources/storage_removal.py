@@ -1,0 +1,111 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking a storage away with its data kept, and emptying one on purpose."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..catalogue import FOLDER, Catalogue
+from ..converge import DESTRUCTIVE, LIVE, Step
+from ..drivers import DRIVERS
+from ..drivers.directory import DEFAULT_ROOT
+from ..errors import NotFound, Refused
+from .storage_look import RECORD
+from .storage_use import files_in_use
+
+FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
+PARTIAL = ".intake-partial-"
+
+
+def plan_absent(storages, plan, have, want):
+    """Stop, undefine, and take away a mount point of our own; the data stays."""
+    if have is None:
+        return
+    refuse_used(storages.hypervisor, have, "removed")
+    pool = storages.hypervisor.pool(plan.name)
+    if have["state"] == "active":
+        plan.steps.append(Step("stop", "state", pool.destroy, before="active"))
+    if have["persistent"]:
+        fields = {key: (have[key], None) for key in ("type", "path", "device", "fs", "autostart", "description", "labels") if have[key]}
+        plan.steps.append(Step("remove", "storage", lambda: undefine(pool, have), fields=fields))
+    if storages.hypervisor.is_local and is_ours_to_remove(have):
+        plan.steps.append(Step("remove", "path", lambda: remove_path(plan, have), before=have["path"]))
+
+
+def undefine(pool, have):
+    """Forget the pool and what stood in /dev for it."""
+    pool.undefine()
+    DRIVERS[have["type"]].forget(have)
+
+
+def is_ours_to_remove(have):
+    """True for a mount point that a run of ours made, and for a directory of ours in which nothing but our own record is."""
+    made = have["made_path"] == have["path"]
+    if have["device"]:
+        return made or have["path"] == os.path.join(DEFAULT_ROOT, have["name"])
+    return made and set(have["seen"].get("names", ["?"])) <= {FOLDER} and set(records_of(have)) <= {f"{RECORD}.json"}
+
+
+def records_of(have):
+    """The files of the catalogue."""
+    try:
+        return os.listdir(os.path.join(have["path"], FOLDER))
+    except FileNotFoundError:
+        return []
+
+
+def remove_path(plan, have):
+    """rmdir, never more: what is in the way stays, with a warning."""
+    try:
+        if not have["device"]:
+            Catalogue(have["path"]).remove(RECORD)
+            os.rmdir(os.path.join(have["path"], FOLDER))
+        os.rmdir(have["path"])
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
+            raise
+        plan.warnings.append(f"storage {plan.name}: {have['path']} is not empty and stays")
+
+
+def plan_empty(storages, plan, have, want):
+    """Delete every file that libvirt lists as a volume, its record, and leftovers of killed runs; folders stay."""
+    if have is None:
+        raise NotFound("does not exist", "storage_not_found")
+    if have["state"] != "active":
+        raise Refused("is not active, so what is in it cannot be seen; state: present starts it", "storage_inactive")
+    if want.get("confirm") != plan.name:
+        raise Refused(f"state: empty deletes all its volumes and images; confirm: {plan.name} consents to that", "confirm_missing")
+    storages.refuse_remote()
+    refuse_used(storages.hypervisor, have, "emptied")
+    storages.hypervisor.refresh(plan.name)
+    catalogue = Catalogue(have["path"])
+    volumes = [volume for volume in storages.hypervisor.pool(plan.name).listAllVolumes(0) if volume.info()[0] == FILE]
+    files = {volume.name(): volume.path() for volume in volumes if not volume.name().startswith(".")}
+    files.update({name: os.path.join(have["path"], name) for name in have["seen"]["names"] if name.startswith(PARTIAL)})
+    for name, path in sorted(files.items()):
+        plan.steps.append(Step("delete", name, lambda name=name, path=path: delete(catalogue, name, path), DESTRUCTIVE, size_of(path)))
+    for name in sorted(set(catalogue.names()) - set(files)):
+        plan.steps.append(Step("forget", name, lambda name=name: catalogue.remove(name), LIVE, "record without a file"))
+
+
+def size_of(path):
+    """For the diff."""
+    return f"{os.lstat(path).st_size} bytes"
+
+
+def delete(catalogue, name, path):
+    """The file first: a record without a file is found again, a file without a record is a volume."""
+    os.unlink(path)
+    catalogue.remove(name)
+
+
+def refuse_used(hypervisor, have, verb):
+    """Refused while anything on the host needs a file of it."""
+    uses = files_in_use(hypervisor, have)
+    if uses:
+        raise Refused(f"is used by {', '.join(uses)}; it can be {verb} when nothing uses it any more", "storage_in_use")

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who needs the files and devices of storages: asked before anything is removed, emptied or formatted."""
+
+from __future__ import annotations
+
+import os
+
+from ..drivers import device as devices
+from ..drivers.directory import within
+from ..errors import Refused
+from ..lens import parse
+
+
+def files_in_use(hypervisor, have):
+    """Words such as "VM web1 (root.qcow2)" for every use of a file in the storage, sorted."""
+    root = os.path.realpath(have["path"])
+    links = links_out(have["path"])
+    uses = set()
+    for path, machines in hypervisor.file_users().items():
+        if within(path, root) or path in links:
+            uses |= {f"VM {machine} ({links.get(path) or os.path.relpath(path, root)})" for machine in machines}
+    return sorted(uses | set(by_pool_name(hypervisor, have["name"])))
+
+
+def links_out(path):
+    """{real path: name} of the storage's symbolic links, which lead to files elsewhere."""
+    try:
+        entries = [entry for entry in os.scandir(path) if entry.is_symlink()]
+    except OSError:
+        return {}
+    return {os.path.realpath(entry.path): entry.name for entry in entries}
+
+
+def by_pool_name(hypervisor, name):
+    """VMs that name a volume by pool, which has no path to compare while the pool is not active."""
+    for machine, roots in hypervisor.domain_xmls().items():
+        for root in roots:
+            for source in root.iter("source"):
+                if source.get("pool") == name:
+                    yield f"VM {machine} ({source.get('volume')})"
+
+
+def machines_using(hypervisor, have):
+    """The names of the VMs behind `files_in_use`."""
+    return sorted({use[len("VM ") :].rsplit(" (", 1)[0] for use in files_in_use(hypervisor, have) if use.startswith("VM ")})
+
+
+def refuse_taken(hypervisor, name, plan):
+    """Refused where another storage has the same place, or a VM or another pool has the device."""
+    device = plan["device"]
+    for other, root in pool_documents(hypervisor).items():
+        path = root.findtext("target/path")
+        if other != name and path and os.path.realpath(path) == os.path.realpath(plan["path"]):
+            raise Refused(f"path {plan['path']} is the storage {other} already", "path_taken")
+        if other != name and device and any(is_device(found.get("path"), device) for found in root.iterfind("source/device")):
+            raise Refused(f"device {device.path} belongs to the storage {other} already", "device_taken")
+    if device:
+        parts = {part.number for part in device.tree()}
+        for path, machines in hypervisor.file_users().items():
+            if devices.number_of(path) in parts:
+                raise Refused(f"device {device.path} is a disk of VM {', VM '.join(machines)} ({path})", "device_taken")
+
+
+def pool_documents(hypervisor):
+    """The persistent XML of every pool by name, read once."""
+    return hypervisor.once(
+        "pool_documents", lambda: {name: parse(pool.XMLDesc(1 if pool.isPersistent() else 0)) for name, pool in hypervisor.pools().items()}
+    )
+
+
+def is_device(path, device):
+    """True where a pool's source is this device, a part of it, or a filesystem on it."""
+    if not path:
+        return False
+    number = devices.number_of(path)
+    if number:
+        return any(part.number == number for part in device.tree())
+    return any(one["uuid"] and path.endswith(f"/{one['uuid']}") for one in devices.signatures(device))
