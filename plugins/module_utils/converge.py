@@ -215,6 +215,7 @@ def summary(resource, plans):
         result.update(failed=True, msg="; ".join(str(plan.error) for plan in failed), reason=failed[0].error.reason)
     return result
 
+
 def selected(shown, params):
     """True where a resource passes the filters every info module has: names, labels, state."""
     names, labels, state = params.get("names"), params.get("labels") or {}, params.get("state")
