@@ -36,6 +36,16 @@ class LocalFS:
         """The Mount of an active storage, None for a directory and where nothing is mounted."""
         return mounts.at(have["path"]) if have["device"] else None
 
+    def fs(self, have):
+        """The filesystem of a storage with a device; a pool that leaves it to mount(8) is looked at."""
+        if have["fs"] or not have["device"]:
+            return have["fs"]
+        mount = self.mount(have)
+        try:
+            return mount.fs if mount else devices.filesystem_of(own_device(have)).get("type")
+        except IntakeError:
+            return None
+
     def fault(self, have):
         """What is wrong with an active storage, in words, or None."""
         if not have["device"]:
@@ -69,8 +79,7 @@ class LocalFS:
             raise Refused(f"is in {have['path']}, asked for {path}; a storage does not move: make a new one for it", "path_change")
         if want.get("device"):
             self.refuse_other_device(have, want["device"])
-        mount = self.mount(have)
-        fs = have["fs"] or (mount and mount.fs)
+        fs = want.get("fs") and self.fs(have)
         if want.get("fs") and want["fs"] != fs:
             raise Refused(f"has {fs or 'no filesystem of its own'}, asked for {want['fs']}; make a new storage for it", "fs_change")
         if want.get("mount_options") is not None:

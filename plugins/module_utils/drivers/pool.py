@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from ..lens import dump, ensure, parse
 
 OPTIONS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"  # libvirt 5.1 and newer
+NAMED = ("ext4", "xfs")  # libvirt has no word for btrfs: mount(8) finds out
 ET.register_namespace("fs", OPTIONS[1:-1])
 
 
@@ -37,7 +38,7 @@ def document(name, path, device=None, fs=None, mount_options=None):
     ensure(root, "name").text = name
     if device:
         ensure(root, "source/device").set("path", device)
-        ensure(root, "source/format").set("type", fs)
+        ensure(root, "source/format").set("type", fs if fs in NAMED else "auto")
     ensure(root, "target/path").text = path
     write_options(root, mount_options or [])
     return dump(root)

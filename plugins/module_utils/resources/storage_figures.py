@@ -24,6 +24,7 @@ def add(have, seen, driver):
     have["seen"] = seen
     mount = driver.mount(have) if driver and seen and "hangs" not in seen else None
     have["mounted"] = {"source": mount.source, "fs": mount.fs, "options": mount.options} if mount else None
+    have["fs"] = driver.fs(have) if driver and "hangs" not in seen else have["fs"]
     have["health"] = health(have, seen, driver)
 
 
