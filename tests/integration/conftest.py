@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -173,3 +174,18 @@ def loop_device(tmp_path):
     yield make
     for device in made:
         subprocess.run(["losetup", "-d", device], check=True)
+
+
+@pytest.fixture(scope="session")
+def golden_image_room():
+    """The file golden_image.py, which importlib mode cannot import by name."""
+    spec = importlib.util.spec_from_file_location("golden_image", HERE / "golden_image.py")
+    room = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(room)
+    return room
+
+
+@pytest.fixture(scope="session")
+def golden_image(golden_image_room):
+    """Path of a guest image that boots and answers by its agent; built at its first use, kept in the user's cache."""
+    return golden_image_room.golden_image()
