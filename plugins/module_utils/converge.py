@@ -93,6 +93,11 @@ class Resource:
         self.hypervisor = hypervisor
         self.options = options or {}
 
+    @staticmethod
+    def secrets(item):
+        """Values in an item's options, beside those of no_log options, that belong into no output; `item` is not validated yet."""
+        return ()
+
     def identity(self, want):
         """What makes a want unique within one call."""
         return want["name"]

@@ -16,6 +16,32 @@ CONNECTION = {"uri": {"type": "str", "default": "qemu:///system"}}
 WRITING = {**CONNECTION, "lock_timeout": {"type": "int", "default": 60}}
 
 
+class Entrypoint(AnsibleModule):
+    """Hides the secrets of list items too, which AnsibleModule takes for plain dicts, from the system's log and every result."""
+
+    def __init__(self, resource, **more):
+        self.resource = resource
+        super().__init__(**more)
+
+    def _load_params(self):  # the one moment before anything can be logged or fail
+        super()._load_params()
+        items = self.params.get(self.resource.plural)
+        for item in [self.params, *(items if isinstance(items, list) else ())]:
+            if isinstance(item, dict):
+                self.no_log_values.update(secrets_of(item, self.resource.spec), self.resource.secrets(item))
+
+
+def secrets_of(item, spec):
+    """The values of no_log options in a dict of options, those of its sub-options included."""
+    for key, option in spec.items():
+        value = item.get(key)
+        if option.get("no_log") and value:
+            yield str(value)
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, dict) and "options" in option:
+                yield from secrets_of(part, option["options"])
+
+
 def writing_spec(resource):
     """The argument spec of a writing module: the resource's options flat, and the same as items of a list."""
     items = {resource.plural: {"type": "list", "elements": "dict"}}
@@ -24,7 +50,7 @@ def writing_spec(resource):
 
 def run_writing(resource):
     """A writing module: `resource` is a Resource class that also says `spec` (every option of one item)."""
-    module = AnsibleModule(argument_spec=writing_spec(resource), supports_check_mode=True)
+    module = Entrypoint(resource, argument_spec=writing_spec(resource), supports_check_mode=True)
     guarded(module, lambda: write(module, resource))
 
 
