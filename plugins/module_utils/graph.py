@@ -1,0 +1,86 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who depends on a file: machines and their snapshots, and overlays, in whatever storage of the host they are."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+
+from . import qcow2
+from .errors import IntakeError
+
+
+class Graph:
+    """The backing files of everything on one host; read once, when it is first asked."""
+
+    def __init__(self, hypervisor):
+        self.hypervisor = hypervisor
+        self.backing = {}
+        self.tops = defaultdict(list)
+        self.storages = None
+
+    def users(self, path):
+        """Who would miss the file, in words: "vm web1", "volume a.qcow2 (overlay, in storage fast)"."""
+        return [f"vm {name}" for name in self.vms(path)] + [self.overlay_words(one) for one in self.overlays(path)]
+
+    def vms(self, path):
+        """The machines that name the file in their definition, running XML or snapshots."""
+        return sorted(self.hypervisor.file_users().get(os.path.realpath(path), ()))
+
+    def overlays(self, path):
+        """The files whose backing file it is."""
+        self.read()
+        return sorted(self.tops.get(os.path.realpath(path), ()))
+
+    def chain(self, path):
+        """Its backing files, nearest first."""
+        self.read()
+        found, current = [], self.follow(os.path.realpath(path))
+        while current and current not in found:
+            found.append(current)
+            current = self.follow(current)
+        return found
+
+    def overlay_words(self, path):
+        """An overlay as people know it."""
+        storage = self.storages.get(os.path.dirname(path))
+        return f"volume {os.path.basename(path)} (overlay, in storage {storage})" if storage else f"{path} (overlay)"
+
+    def read(self):
+        """Look at every file of every active storage, and at every file a machine names."""
+        if self.storages is not None:
+            return
+        self.storages = {os.path.realpath(root): name for name, root in self.hypervisor.storage_paths().items()}
+        for root in self.storages:
+            for path in files_of(root):
+                self.follow(path)
+        for path in list(self.hypervisor.file_users()):
+            self.chain(path)
+
+    def follow(self, path):
+        """The backing file of one file, or None; each is opened once."""
+        if path not in self.backing:
+            self.backing[path] = backing_of(path)
+            if self.backing[path]:
+                self.tops[self.backing[path]].append(path)
+        return self.backing[path]
+
+
+def files_of(root):
+    """The regular files of a storage, without hidden ones."""
+    try:
+        with os.scandir(root) as entries:
+            return [os.path.realpath(one.path) for one in entries if not one.name.startswith(".") and one.is_file()]
+    except OSError:
+        return []
+
+
+def backing_of(path):
+    """The real path of a file's backing file; None for none, and for files that are gone or damaged."""
+    try:
+        backing = qcow2.probe(path)["backing"] if os.path.isfile(path) else None
+    except (OSError, IntakeError):
+        return None
+    return os.path.realpath(backing) if backing and backing.startswith("/") else None
