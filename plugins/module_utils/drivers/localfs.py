@@ -111,14 +111,14 @@ class LocalFS:
 
     def judge(self, device, want, path):
         """Whether a device is attached as it is or formatted; Refused where neither is safe or asked for."""
+        devices.refuse_used(device, [mount for mount in mounts.read() if mount.path != os.path.realpath(path)])
         carried = devices.signatures(device)
         found = carried[0] if len(carried) == 1 and carried[0]["usage"] == "filesystem" else {}
         own = found.get("label") == filesystem.label_of(want["name"])
         attach = own or want["device"].startswith("UUID=")
-        seen = [mount for mount in mounts.read() if not (attach and mount.path == os.path.realpath(path))]
-        devices.refuse_used(device, seen)
         if attach:
             return {"attach": True, "carried": carried, "fs": attachable(found, device, want)}
+        devices.refuse_used(device)
         devices.refuse_busy(device)
         unfinished = found.get("label") == filesystem.unfinished_label_of(want["name"])
         if carried and not unfinished and not want.get("overwrite"):

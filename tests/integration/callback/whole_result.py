@@ -28,10 +28,11 @@ class CallbackModule(CallbackBase):
         self.tell(result)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        self.tell(result)
+        self.tell(result, failed=True)
 
     def v2_runner_on_unreachable(self, result):
-        self.tell(result)
+        self.tell(result, failed=True)
 
-    def tell(self, result):
-        print("RESULT " + json.dumps(result._result, default=str))
+    def tell(self, result, **more):
+        """ansible-core 2.19 keeps the word `failed` to itself."""
+        print("RESULT " + json.dumps({**result._result, **more}, default=str))
