@@ -142,8 +142,7 @@ class Hypervisor:
         users = defaultdict(list)
         for name, domain in self.domains().items():
             roots = list(self.domain_xmls()[name])
-            if roots and domain.snapshotNum(0):
-                roots += [lens.parse(snapshot.getXMLDesc(0)) for snapshot in domain.listAllSnapshots(0)]
+            roots += snapshot_roots(domain) if roots else []
             for path in sorted(set(path for root in roots for path in named_files(root, self))):
                 users[os.path.realpath(path)].append(name)
         return dict(users)
@@ -168,6 +167,16 @@ def domain_roots(domain):
         return roots
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return []
+        raise
+
+
+def snapshot_roots(domain):
+    """The descriptions of a domain's snapshots; nothing if it went away meanwhile."""
+    try:
+        return [lens.parse(one.getXMLDesc(0)) for one in domain.listAllSnapshots(0)] if domain.snapshotNum(0) else []
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
             return []
         raise
 
