@@ -150,12 +150,14 @@ class Download:
 
     def offset(self):
         """How many bytes of an earlier run, or connection, can be gone on from."""
-        if not self.can_resume():
-            return 0
         try:
-            return os.stat(self.path).st_size
+            found = os.stat(self.path)
         except FileNotFoundError:
             return 0
+        if found.st_nlink > 1:  # killed while it was published: this is the published file too
+            forget(self.path)
+            return 0
+        return found.st_size if self.can_resume() else 0
 
     def can_resume(self):
         """True where the same content can be asked for again, from its middle."""

@@ -14,6 +14,7 @@ import time
 
 JOURNAL = ".intake-transfer-"
 DOWNLOAD = ".intake-download-"
+UNPACKED = ".intake-unpacked-"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -25,6 +26,11 @@ def journal_path(root, name):
 def download_path(root, name):
     """Where bytes are kept exactly as the source gives them."""
     return os.path.join(root, DOWNLOAD + name)
+
+
+def unpacked_path(root, name):
+    """Where bytes are unpacked to before they are converted."""
+    return os.path.join(root, UNPACKED + name)
 
 
 class Journal:

@@ -66,6 +66,12 @@ def url_secrets(url):
     return {written, unquote(written)} - {""}
 
 
+def host_of(url):
+    """Scheme, host and port: whom credentials are for."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
 def shown_url(url):
     """A URL without credentials and query."""
     parts = urlsplit(split_credentials(url)[0])

@@ -1,0 +1,81 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the info module tells: images that are ready, and transfers that are not."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+
+from .. import journal, locks, transfer
+from ..converge import selected
+from . import image_have
+
+
+def listed(images, params):
+    """{"images": [...], "unfinished": [...]}, both filtered and sorted by storage and name."""
+    found = {"images": [], "unfinished": []}
+    for storage, root in sorted(storages(images, params).items()):
+        if params.get("state") != "unfinished":
+            found["images"] += [shown for shown in ready(images, storage, root) if selected(shown, params)]
+        if params.get("state") != "ready" and not params.get("labels"):
+            found["unfinished"] += [shown for shown in unfinished(storage, root) if selected(shown, params)]
+    return found
+
+
+def storages(images, params):
+    """The active storages that were asked for, and their directories."""
+    if params.get("storage"):
+        return {params["storage"]: images.root(params["storage"])}
+    return images.hypervisor.storage_paths()
+
+
+def ready(images, storage, root):
+    """Every image of a storage, with its users."""
+    records = images.catalogue(root).read()
+    for name in sorted(os.listdir(root)):
+        path = os.path.join(root, name)
+        if name.startswith(".") or not os.path.isfile(path) or os.path.islink(path):
+            continue
+        record = records.get(name, {})
+        if record.get("kind") != "image" and (record or image_have.format_of(path) != "iso"):
+            continue
+        have = image_have.read_image(storage, root, name, record)
+        if have:
+            yield {**image_have.show(have), "changed_outside": have["outside"], "users": images.users(path)}
+
+
+def unfinished(storage, root):
+    """Every transfer that did not end, or has not yet."""
+    for name in journal.unfinished(root):
+        facts = journal.Journal(journal.journal_path(root, name)).read()
+        stage, done = progress(root, name)
+        yield {
+            "name": name,
+            "storage": storage,
+            "state": "unfinished",
+            "stage": stage,
+            "source": facts.get("url") or facts.get("source"),
+            "done": done,
+            "total": facts.get("total") if stage == "transfer" else None,
+            "since": iso_time(facts.get("since")),
+            "process": locks.holder(f"volume/{storage}/{name}"),  # None: the next run of the task goes on with it
+        }
+
+
+def progress(root, name):
+    """(stage, bytes that are there): the last product that was begun tells how far it is."""
+    stages = (("convert", transfer.partial_path(root, name)), ("unpack", journal.unpacked_path(root, name)))
+    for stage, path in stages:
+        if os.path.exists(path):
+            return stage, os.stat(path).st_blocks * 512
+    try:
+        return "transfer", os.stat(journal.download_path(root, name)).st_size
+    except FileNotFoundError:
+        return "transfer", 0
+
+
+def iso_time(seconds):
+    """Seconds since 1970 as people read them, in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
