@@ -1,0 +1,95 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is of a volume: its file, its header, its record."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .. import qcow2
+from ..catalogue import Catalogue
+from ..errors import IntakeError, NotReachable, Refused
+
+
+def catalogue(volumes, storage):
+    """The records of one storage, read at most once between changes."""
+    return Catalogue(volumes.hypervisor.storage_path(storage))
+
+
+def read(volumes, storage, name):
+    """The `have` of one file, or None.
+
+    size and allocation are bytes. format is that of the record where there is one, since a guest can write any header to a
+    raw disk; `kind` is volume or image.
+    """
+    root = volumes.hypervisor.storage_path(storage)
+    path = os.path.join(root, name)
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotReachable(f"volume {name}: {path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise Refused(f"volume {name}: {path} is not a regular file", "not_a_file")
+    return describe(storage, name, path, found, Catalogue(root).get(name))
+
+
+def describe(storage, name, path, found, record):
+    """A `have` from what lstat(2), the header and the record say."""
+    header = qcow2.probe(path)
+    form = header["format"] if record.get("changing") else record.get("format") or header["format"]
+    if form == "raw" and header["format"] != "raw":
+        header = {"format": "raw", "virtual_size": found.st_size, "backing": None, "backing_format": None}
+    return {
+        "name": name,
+        "storage": storage,
+        "path": path,
+        "format": form,
+        "size": header["virtual_size"],
+        "allocation": found.st_blocks * 512,
+        "backing": header["backing"],
+        "backing_format": header["backing_format"],
+        "kind": record.get("kind") or ("image" if form == "iso" else "volume"),
+        "description": record.get("description"),
+        "labels": record.get("labels") or {},
+        "read_only": bool(record.get("read_only")),
+        "source": record.get("source"),
+        "_moving_from": record.get("moving_from"),
+    }
+
+
+def read_all(volumes, storage, warnings):
+    """Every volume of a storage by name; what cannot be read is told in `warnings`."""
+    root = volumes.hypervisor.storage_path(storage)
+    records, found = Catalogue(root).read(), []
+    try:
+        names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    except OSError as error:
+        warnings.append(f"storage {storage}: {root} cannot be read: {error.strerror}")
+        return []
+    for name in names:
+        path = os.path.join(root, name)
+        try:
+            facts = os.lstat(path)
+            if stat.S_ISREG(facts.st_mode):
+                found.append(describe(storage, name, path, facts, records.get(name, {})))
+        except (OSError, IntakeError) as error:
+            warnings.append(f"volume {name}: cannot be read: {error}")
+    return [have for have in found if have["kind"] == "volume"]
+
+
+def is_open(have):
+    """True while QEMU or qemu-img has it open; None where this cannot be told."""
+    try:
+        return qcow2.is_open(have["path"])
+    except OSError:
+        return None
+
+
+def refuse_open(have, what):
+    """A file that a program works on is left alone."""
+    if is_open(have):
+        raise Refused(f"volume {have['name']}: is open in a running QEMU or qemu-img; it cannot be {what} meanwhile", "volume_in_use")
