@@ -14,7 +14,7 @@ from ..drivers import DRIVERS
 from ..drivers.directory import DEFAULT_ROOT
 from ..errors import NotFound, Refused
 from .storage_look import RECORD
-from .storage_use import files_in_use
+from .storage_use import files_in_use, overlays_on
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
 PARTIAL = ".intake-partial-"
@@ -106,6 +106,6 @@ def delete(catalogue, name, path):
 
 def refuse_used(hypervisor, have, verb):
     """Refused while anything on the host needs a file of it."""
-    uses = files_in_use(hypervisor, have)
+    uses = files_in_use(hypervisor, have) + overlays_on(hypervisor, have)
     if uses:
         raise Refused(f"is used by {', '.join(uses)}; it can be {verb} when nothing uses it any more", "storage_in_use")

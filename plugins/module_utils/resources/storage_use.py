@@ -10,6 +10,7 @@ import os
 from ..drivers import device as devices
 from ..drivers.directory import within
 from ..errors import Refused
+from ..graph import Graph
 from ..lens import parse
 
 
@@ -22,6 +23,15 @@ def files_in_use(hypervisor, have):
         if within(path, root) or path in links:
             uses |= {f"VM {machine} ({links.get(path) or os.path.relpath(path, root)})" for machine in machines}
     return sorted(uses | set(by_pool_name(hypervisor, have["name"])))
+
+
+def overlays_on(hypervisor, have):
+    """Words for every file elsewhere on this host whose backing file is in the storage, sorted."""
+    graph = Graph(hypervisor)
+    graph.read()
+    root = os.path.realpath(have["path"])
+    tops = [top for backing, found in graph.tops.items() if within(backing, root) for top in found if not within(top, root)]
+    return sorted(graph.overlay_words(top) for top in tops)
 
 
 def links_out(path):
