@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.drivers import device as devices
 from ansible_collections.intake.vms.plugins.module_utils.drivers import directory, filesystem, pool, uuidlink
-from ansible_collections.intake.vms.plugins.module_utils.drivers.localfs import check_options
+from ansible_collections.intake.vms.plugins.module_utils.drivers.claim import check_options
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
 from ansible_collections.intake.vms.plugins.module_utils.lens import parse
 from ansible_collections.intake.vms.plugins.module_utils.mounts import Mount

@@ -17,9 +17,9 @@ from ..errors import IntakeError, Refused
 from ..programs import run
 from . import device as devices
 from . import directory, filesystem, pool, uuidlink
+from .claim import check_options, judge
 
 LIBVIRT_OPTIONS = ["nodev", "nosuid", "noexec"]  # what libvirt itself gives to mount(8) for every filesystem pool
-FOREIGN = {"remount", "bind", "rbind", "move", "loop"}
 
 
 class LocalFS:
@@ -42,7 +42,7 @@ class LocalFS:
             return have["fs"]
         mount = self.mount(have)
         try:
-            return mount.fs if mount else devices.filesystem_of(own_device(have)).get("type")
+            return mount.fs if mount else devices.filesystem_of(uuidlink.own_device(have)).get("type")
         except IntakeError:
             return None
 
@@ -53,7 +53,7 @@ class LocalFS:
         mount = self.mount(have)
         if not mount:
             return f"is active, but nothing is mounted on {have['path']}"
-        if not is_own(have, mount):
+        if not uuidlink.is_own(have, mount):
             return f"is active, but {mount.source} is mounted on {have['path']}, not {have['device']}"
         if "ro" in mount.options and "ro" not in have["mount_options"]:
             return f"{mount.source} is mounted read-only; the kernel does that after errors, see dmesg"
@@ -89,7 +89,7 @@ class LocalFS:
         """Refused where the device asked for is not the one the storage is on."""
         if asked == have["device"]:
             return
-        wanted, own = devices.find(asked), have["device"] and own_device(have)
+        wanted, own = devices.find(asked), have["device"] and uuidlink.own_device(have)
         if not own or own != wanted:
             there = f"is on {have['device']}" if have["device"] else "is a directory without a device"
             raise Refused(f"{there}, asked for {asked}; a storage does not move: make a new one for it", "device_change")
@@ -107,29 +107,7 @@ class LocalFS:
             return {"path": path, "device": None, "attach": False, "carried": [], "fs": None}
         device = devices.find(asked)
         directory.refuse_unusable(path, device)
-        return {"path": path, "device": device, **self.judge(device, want, path)}
-
-    def judge(self, device, want, path):
-        """Whether a device is attached as it is or formatted; Refused where neither is safe or asked for."""
-        devices.refuse_used(device, [mount for mount in mounts.read() if mount.path != os.path.realpath(path)])
-        carried = devices.signatures(device)
-        found = carried[0] if len(carried) == 1 and carried[0]["usage"] == "filesystem" else {}
-        own = found.get("label") == filesystem.label_of(want["name"])
-        attach = own or want["device"].startswith("UUID=")
-        if attach:
-            return {"attach": True, "carried": carried, "fs": attachable(found, device, want)}
-        devices.refuse_used(device)
-        devices.refuse_busy(device)
-        unfinished = found.get("label") == filesystem.unfinished_label_of(want["name"])
-        if carried and not unfinished and not want.get("overwrite"):
-            raise Refused(
-                f"device {device.path} carries {' and '.join(devices.named(one) for one in carried)}; "
-                f"overwrite: true formats it and its content is lost{way_to_keep(found)}",
-                "signature_found",
-            )
-        fs = want.get("fs") or filesystem.DEFAULT
-        filesystem.refuse_unfit(device, fs)
-        return {"attach": False, "carried": carried, "fs": fs}
+        return {"path": path, "device": device, **judge(device, want, path)}
 
     def preparations(self, name, plan):
         """The steps before the pool of a new storage can be defined."""
@@ -164,7 +142,7 @@ class LocalFS:
     def refuse_start(self, have):
         """Refused where starting would fail or hide files; asked while planning."""
         if have["device"]:
-            directory.refuse_unusable(have["path"], own_device(have))
+            directory.refuse_unusable(have["path"], uuidlink.own_device(have))
         elif not os.path.isdir(have["path"]):
             raise Refused(f"its directory {have['path']} does not exist; mount or make it first", "path_missing")
 
@@ -173,7 +151,7 @@ class LocalFS:
         if not have["device"]:
             start_pool()
             return
-        own = own_device(have)
+        own = uuidlink.own_device(have)
         uuid = uuidlink.uuid_of(have["device"])
         if uuid:
             uuidlink.ensure(uuid, own)
@@ -201,49 +179,3 @@ class LocalFS:
         uuid = have["device"] and uuidlink.uuid_of(have["device"])
         if uuid:
             uuidlink.remove(uuid)
-
-
-def own_device(have):
-    """The Device of an existing storage, from its mount or its name. Raises Refused where it is gone."""
-    uuid = uuidlink.uuid_of(have["device"])
-    return devices.find(f"UUID={uuid}" if uuid else have["device"])
-
-
-def is_own(have, mount):
-    """True where a mount is of the storage's device."""
-    uuid = uuidlink.uuid_of(have["device"])
-    number = devices.number_of(have["device"])
-    if number and number in (mount.number, devices.number_of(mount.source)):
-        return True
-    found = devices.number_of(mount.source)
-    return bool(uuid and found) and devices.filesystem_of(devices.Device(found, mount.source)).get("uuid") == uuid
-
-
-def attachable(found, device, want):
-    """The kind of an existing filesystem that becomes a storage as it is."""
-    fs = found.get("type")
-    if fs not in filesystem.KINDS:
-        raise Refused(
-            f"device {device.path} carries {devices.named(found) if found else 'more than one signature'}; "
-            f"a storage can be {', '.join(filesystem.KINDS)}",
-            "unsupported_filesystem",
-        )
-    if want.get("fs") and want["fs"] != fs:
-        raise Refused(f"device {device.path} carries {devices.named(found)}, asked for {want['fs']}; it is not formatted again", "fs_change")
-    return fs
-
-
-def way_to_keep(found):
-    """How an existing filesystem is attached instead, for those that can be."""
-    fits = found.get("type") in filesystem.KINDS and found.get("uuid")
-    return f", device: UUID={found['uuid']} attaches it as it is" if fits else ""
-
-
-def check_options(mount_options, device):
-    """Refused for options that are no options of a filesystem, or that a directory cannot have."""
-    if mount_options and not device:
-        raise Refused("mount_options need a device; a directory is mounted by others", "device_missing")
-    for option in mount_options:
-        word = option.split("=")[0]
-        if not word or word in FOREIGN or not option.isprintable() or any(letter in option for letter in ", \t\\\"'"):
-            raise Refused(f"mount_options: {option!r} is not an option of a filesystem (one option each, no commas)", "invalid_option")

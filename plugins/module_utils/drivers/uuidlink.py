@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 
-from ..programs import complete, find
-from .device import BY_UUID, number_of
+from ..programs import complete
+from ..programs import find as find_program
+from .device import BY_UUID, Device, filesystem_of, find, number_of
 
 UDEV = "/run/udev/control"  # there while udevd runs
 PATIENCE = 10  # seconds for udev to see a new filesystem
@@ -25,7 +26,7 @@ def uuid_of(path):
 def ensure(uuid, device):
     """The path of the link, leading to the device. udev is asked first and gets some time."""
     link = os.path.join(BY_UUID, uuid)
-    if number_of(link) != device.number and os.path.exists(UDEV) and find("udevadm"):
+    if number_of(link) != device.number and os.path.exists(UDEV) and find_program("udevadm"):
         complete(["udevadm", "trigger", "--action=change", f"--name-match={device.path}"], accept=range(256))
         complete(["udevadm", "settle", f"--timeout={PATIENCE}"], timeout=PATIENCE + 5, accept=range(256))
     if number_of(link) != device.number:
@@ -41,3 +42,19 @@ def remove(uuid):
     link = os.path.join(BY_UUID, uuid)
     if os.path.islink(link) and not os.path.exists(UDEV):
         os.unlink(link)
+
+
+def own_device(have):
+    """The Device of an existing storage, from its mount or its name. Raises Refused where it is gone."""
+    uuid = uuid_of(have["device"])
+    return find(f"UUID={uuid}" if uuid else have["device"])
+
+
+def is_own(have, mount):
+    """True where a mount is of the storage's device."""
+    uuid = uuid_of(have["device"])
+    number = number_of(have["device"])
+    if number and number in (mount.number, number_of(mount.source)):
+        return True
+    found = number_of(mount.source)
+    return bool(uuid and found) and filesystem_of(Device(found, mount.source)).get("uuid") == uuid

@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 from .. import locks
 from ..catalogue import Catalogue
 from ..converge import Plan, Resource, Step
-from ..drivers import DEFAULT, DRIVERS, driver_of
+from ..drivers import DRIVERS, driver_of
 from ..errors import IntakeError, NotFound, NotReachable, Refused
 from ..hypervisor import faults
-from ..lens import parse
 from ..names import check_name
 from . import storage_figures, storage_removal
 from .storage_look import RECORD, TIMEOUT, look
-from .storage_use import pool_documents, refuse_taken
+from .storage_new import plan_new
+from .storage_use import pool_documents
 
 SPEC = {
     "name": {"type": "str"},
@@ -107,11 +106,7 @@ class Storages(Resource):
             if have and have["type"] not in DRIVERS:
                 raise Refused(f"is a libvirt pool of type {have['type']}, which this module does not change", "unsupported_type")
             plan = Plan(name)
-            planner = {"present": self.plan_present, "absent": storage_removal.plan_absent, "empty": storage_removal.plan_empty}
-            if want["state"] == "present":
-                planner["present"](plan, have, want)
-            else:
-                planner[want["state"]](self, plan, have, want)
+            PLANNERS[want["state"]](self, plan, have, want)
         for step in plan.steps:
             step.apply = named_errors(name, step.apply)
         return plan
@@ -119,61 +114,10 @@ class Storages(Resource):
     def plan_present(self, plan, have, want):
         """Make it, or bring an existing one to what was asked."""
         if have is None:
-            self.plan_new(plan, want)
+            plan_new(self, plan, want)
         else:
             self.plan_existing(plan, have, want)
         self.plan_record(plan, have or {"description": None, "labels": {}}, want)
-
-    def plan_new(self, plan, want):
-        """The steps of a storage that libvirt does not know."""
-        self.refuse_remote()
-        driver = DRIVERS[want.get("type") or DEFAULT]
-        where = driver.blueprint(want)
-        refuse_taken(self.hypervisor, plan.name, where)
-        self.claim(plan.name, where)
-        before = driver.preparations(plan.name, where)
-        autostart = want.get("autostart") is not False
-        fields = {
-            "type": driver.kind,
-            "path": where["path"],
-            "device": want.get("device"),
-            "fs": where["fs"],
-            "mount_options": want.get("mount_options") or None,
-            "autostart": autostart,
-            "state": "active",
-        }
-        made = any(step.name == "path" for step in before)
-        create = Step("create", "storage", lambda: self.create(driver, plan.name, where, want.get("mount_options") or [], autostart, made))
-        create.fields = {key: (None, value) for key, value in fields.items() if value is not None}
-        plan.steps += before + [create]
-
-    def claim(self, name, where):
-        """Refused where another item of the same call takes the same place."""
-        places = [os.path.realpath(where["path"])] + ([where["device"].number] if where["device"] else [])
-        for place in places:
-            other = self.claimed.setdefault(place, name)
-            if other != name:
-                raise Refused(f"has the same path or device as the storage {other} in this call", "path_taken")
-
-    def create(self, driver, name, where, mount_options, autostart, made):
-        """Define and start; a pool that does not start is not left behind."""
-        pool = self.hypervisor.connection.storagePoolDefineXML(driver.document(name, where, mount_options), 0)
-        have = {"name": name, **driver.words(parse_pool(pool))}
-        try:
-            driver.start(have, lambda: pool.create(0), pool.destroy)
-            pool.setAutostart(autostart)
-        except BaseException:
-            if pool.isActive():
-                pool.destroy()
-            pool.undefine()
-            driver.forget(have)
-            if made:
-                os.rmdir(where["path"])
-            raise
-        if where["device"] and not where["attach"]:
-            driver.open_to_guests(have)
-        if made:
-            Catalogue(have["path"]).update(RECORD, kind=self.noun, made_path=have["path"])
 
     def plan_existing(self, plan, have, want):
         """Adopt, mend, start and change what is there."""
@@ -277,6 +221,4 @@ def named_errors(name, apply):
     return work
 
 
-def parse_pool(pool):
-    """The persistent document of a pool."""
-    return parse(pool.XMLDesc(1))
+PLANNERS = {"present": Storages.plan_present, "absent": storage_removal.plan_absent, "empty": storage_removal.plan_empty}

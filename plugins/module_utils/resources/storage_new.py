@@ -1,0 +1,73 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a storage that libvirt does not know: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from ..catalogue import Catalogue
+from ..converge import Step
+from ..drivers import DEFAULT, DRIVERS
+from ..errors import Refused
+from ..lens import parse
+from .storage_look import RECORD
+from .storage_use import refuse_taken
+
+
+def plan_new(storages, plan, want):
+    """The steps of a new storage; everything that can be refused is refused here."""
+    storages.refuse_remote()
+    driver = DRIVERS[want.get("type") or DEFAULT]
+    where = driver.blueprint(want)
+    refuse_taken(storages.hypervisor, plan.name, where)
+    claim(storages.claimed, plan.name, where)
+    before = driver.preparations(plan.name, where)
+    made = any(step.name == "path" for step in before)
+    fields = {
+        "type": driver.kind,
+        "path": where["path"],
+        "device": want.get("device"),
+        "fs": where["fs"],
+        "mount_options": want.get("mount_options") or None,
+        "autostart": want.get("autostart") is not False,
+        "state": "active",
+    }
+    said = {key: (None, value) for key, value in fields.items() if value is not None}
+    plan.steps += before + [Step("create", "storage", lambda: create(storages, driver, plan.name, where, fields, made), fields=said)]
+
+
+def claim(claimed, name, where):
+    """Refused where another item of the same call takes the same place."""
+    for place in [os.path.realpath(where["path"])] + ([where["device"].number] if where["device"] else []):
+        other = claimed.setdefault(place, name)
+        if other != name:
+            raise Refused(f"has the same path or device as the storage {other} in this call", "path_taken")
+
+
+def create(storages, driver, name, where, fields, made):
+    """Define and start; a pool that does not start is not left behind."""
+    text = driver.document(name, where, fields["mount_options"] or [])
+    pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
+    have = {"name": name, **driver.words(parse(pool.XMLDesc(1)))}
+    try:
+        driver.start(have, lambda: pool.create(0), pool.destroy)
+        pool.setAutostart(fields["autostart"])
+    except BaseException:
+        undo(driver, pool, have, made)
+        raise
+    if where["device"] and not where["attach"]:
+        driver.open_to_guests(have)
+    if made:
+        Catalogue(have["path"]).update(RECORD, kind=storages.noun, made_path=have["path"])
+
+
+def undo(driver, pool, have, made):
+    """Take away what `create` has made so far; a device stays formatted, and is recognized by the next run."""
+    if pool.isActive():
+        pool.destroy()
+    pool.undefine()
+    driver.forget(have)
+    if made:
+        os.rmdir(have["path"])
