@@ -42,6 +42,11 @@ def secrets_of(item, spec):
                 yield from secrets_of(part, option["options"])
 
 
+DOCUMENTS = ("user_data", "network_config", "write_files", "runcmd")
+SECRET_WORDS = ("passw", "passphrase", "secret", "token")
+HIDDEN = "(not shown)"
+
+
 def writing_spec(resource):
     """The argument spec of a writing module: the resource's options flat, and the same as items of a list."""
     items = {resource.plural: {"type": "list", "elements": "dict"}}
@@ -50,7 +55,8 @@ def writing_spec(resource):
 
 def run_writing(resource):
     """A writing module: `resource` is a Resource class that also says `spec` (every option of one item)."""
-    module = Entrypoint(resource, argument_spec=writing_spec(resource), supports_check_mode=True)
+    # no_log keeps the arguments out of the system's log: documents such as user data hold secrets that no option marks.
+    module = Entrypoint(resource, argument_spec=writing_spec(resource), supports_check_mode=True, no_log=True)
     guarded(module, lambda: write(module, resource))
 
 
@@ -64,9 +70,22 @@ def write(module, resource):
         module.warn(warning)
     if not module._diff:  # the documented flag has no public name in ansible-core 2.16
         result.pop("diff")
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    leave(module, **result)
+
+
+def leave(module, **result):
+    """End the module, with its arguments as they may be shown."""
+    end = module.fail_json if result.get("failed") else module.exit_json
+    end(invocation={"module_args": hidden(module.params)}, **result)
+
+
+def hidden(value, key=""):
+    """Arguments without secrets: passwords by the names they go by, and whole documents that may hold some."""
+    if value and (key in DOCUMENTS or any(word in key for word in SECRET_WORDS)) and not isinstance(value, bool):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {inner: hidden(content, str(inner).lower()) for inner, content in value.items()}
+    return [hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
 def merged_items(module, resource):
@@ -85,11 +104,18 @@ def checked(module, resource, item):
     """The coerced options of one item. Raises Refused with the validator's own words."""
     if not item.get("name"):
         raise Refused(f"every {resource.noun} needs a name", "name_missing")
-    outcome = validator(resource).validate({key: value for key, value in item.items() if value is not None})
+    outcome = validator(resource).validate(said(item))
     module.no_log_values.update(outcome._no_log_values)
     if outcome.error_messages:
         raise Refused(f"{resource.noun} {item['name']}: {'; '.join(outcome.error_messages)}", "invalid_options")
     return outcome.validated_parameters
+
+
+def said(value):
+    """A copy without the None that stands for what was not said, at any depth."""
+    if isinstance(value, dict):
+        return {key: said(inner) for key, inner in value.items() if inner is not None}
+    return [said(inner) for inner in value] if isinstance(value, list) else value
 
 
 def validator(resource):
@@ -120,6 +146,6 @@ def guarded(module, work):
     try:
         work()
     except IntakeError as error:
-        module.fail_json(msg=str(error), reason=error.reason)
+        leave(module, failed=True, msg=str(error), reason=error.reason)
     except faults() as error:
-        module.fail_json(msg=f"libvirt: {error}", reason="libvirt_error")
+        leave(module, failed=True, msg=f"libvirt: {error}", reason="libvirt_error")

@@ -22,6 +22,18 @@ class Media:
         self.volumes = Volumes(hypervisor, options)
         self.known = {}
 
+    def keys(self, wants):
+        """Lock keys of storages and volumes that a call may touch, as far as the task names them."""
+        named = set()
+        only = sorted(self.hypervisor.storage_paths())
+        for want in wants:
+            files = [(disk.get("storage"), volume_name(want["name"], disk)) for disk in want.get("disks") or ()]
+            if want.get("cloud_init"):
+                files += [(storage, f"{want['name']}-seed.iso") for storage in {want["cloud_init"].get("storage")} | {one for one, _name in files}]
+            named |= {(storage or (only[0] if len(only) == 1 else None), name) for storage, name in files}
+        known = sorted((storage, name) for storage, name in named if storage)
+        return [f"storage/{storage}" for storage, _name in known], [f"volume/{storage}/{name}" for storage, name in known]
+
     def read(self, wants, roots):
         """Look at the volumes of all wanted disks. `roots`: the persistent XML of each VM, or None."""
         asked = {}
@@ -42,8 +54,7 @@ class Media:
         current = root is not None and disks.find(root, disk["name"], None)
         if current is not None and current is not False and not disk.get("volume"):
             return self.place_of_file(disks.read_one(current)["path"]) if disk.get("size") else None
-        name = disk.get("volume") or f"{vm}-{disk['name']}.{disk.get('format') or 'qcow2'}"
-        return self.storage_of(vm, disk), name
+        return self.storage_of(vm, disk), volume_name(vm, disk)
 
     def storage_of(self, vm, disk):
         """The storage of a disk; it must be said, unless there is only one."""
@@ -77,9 +88,10 @@ class Media:
             )
         path = os.path.join(self.hypervisor.storage_path(place[0]), place[1])
         self.refuse_foreign(vm, disk, root, path)
-        steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk)).steps
+        steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk, have)).steps
         for step in steps:
-            step.name = f"disks.{disk['name']}.{step.name}"
+            fields = {f"disks.{disk['name']}.volume.{key}": values for key, values in step.changes().items()}
+            step.name, step.fields = f"disks.{disk['name']}.{step.name}", fields
         return {**disk, "path": path, "format": file_format(have, disk)}, steps
 
     def refuse_foreign(self, vm, disk, root, path):
@@ -96,10 +108,16 @@ class Media:
             )
 
 
-def volume_want(place, disk):
-    """A disk's options as a wanted volume."""
+def volume_name(vm, disk):
+    """The volume of a disk, named by the task or after the machine and the disk."""
+    return disk.get("volume") or f"{vm}-{disk['name']}.{disk.get('format') or 'qcow2'}"
+
+
+def volume_want(place, disk, have=None):
+    """A disk's options as a wanted volume; one that exists is not converted by the machine that uses it."""
     want = {key: None for key in Volumes.spec}
-    said = {key: disk.get(key) for key in ("size", "format", "image", "image_storage")}
+    said = {key: disk.get(key) for key in ("size", "image", "image_storage")}
+    said["format"] = None if have else disk.get("format") or "qcow2"
     if disk.get("image"):
         said["clone"] = disk.get("clone") or "auto"
     defaults = {key: option.get("default") for key, option in Volumes.spec.items()}

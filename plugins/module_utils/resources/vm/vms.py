@@ -33,8 +33,10 @@ class Vms(Resource):
         self.touched = set()  # storages whose files changed
 
     def held(self, wants):
-        """A lock for each VM."""
-        return locks.hold([f"vm/{want['name']}" for want in wants], timeout=self.options.get("lock_timeout", 60))
+        """The machines, and the volumes that are made, grown or written for them."""
+        machines = [f"vm/{want['name']}" for want in wants]
+        storages, volumes = self.media.keys(wants)
+        return locks.hold(machines + volumes, storages, self.options.get("lock_timeout", 60))
 
     def read(self, wants):
         """One list of all domains, and state and XML of those that are asked for."""
@@ -58,9 +60,11 @@ class Vms(Resource):
         want = check.normalized(want)
         check.check(have, want)
         plan = Plan(want["name"])
+        doomed = removal.doomed_by_edit(self, have, want) if have else []
         draft = self.plan_definition(plan, have, want)
         if have is not None and have.is_active:
             self.plan_live(plan, have, draft)
+        plan.steps += doomed  # after the disks are gone everywhere
         self.plan_power(plan, have, want)
         return plan
 
@@ -84,7 +88,6 @@ class Vms(Resource):
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
         self.plan_autostart(plan, have, want)
-        self.plan_deletions(plan, have, want)
         return draft
 
     def define(self, draft):
@@ -98,10 +101,6 @@ class Vms(Resource):
         if after is not None and after != before:
             apply = self.with_domain(have, want, lambda domain: domain.setAutostart(int(after)))
             plan.steps.append(Step("set", "autostart", apply, before=before, after=after))
-
-    def plan_deletions(self, plan, have, want):
-        """Volumes of disks that are taken away with `remove`; they are deleted after the disk is gone everywhere."""
-        self.doomed = removal.doomed_by_edit(self.hypervisor, have, want) if have else []
 
     def plan_live(self, plan, have, draft):
         """What the running machine can take now, and what waits."""
@@ -123,7 +122,7 @@ class Vms(Resource):
         if "restart" in verbs or "stop" in verbs or "start" in verbs:
             plan.pending = []
         for verb in verbs:
-            plan.steps.append(self.power_step(verb, have, want, before, after))
+            plan.steps.append(self.power_step(verb, have, want, before if have else None, after))
         if want["wait_for"] != "none" and after == "running":
             what, seconds = want["wait_for"], want["wait_timeout"]
             apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
@@ -134,6 +133,7 @@ class Vms(Resource):
         seconds, force = want["stop_timeout"], want["force_stop"]
         actions = {
             "start": power.start,
+            "wake": power.wake,
             "start_paused": lambda domain: power.start(domain, paused=True),
             "pause": power.pause,
             "resume": power.resume,
@@ -155,13 +155,13 @@ class Vms(Resource):
         plan = Plan(want["name"])
         if have is None:
             return plan
-        doomed = removal.doomed_by_removal(self.hypervisor, have, want)
+        doomed = removal.doomed_by_removal(self, have, want)
         if have.state != "stopped":
             plan.steps.append(self.power_step("stop", have, want, have.state, "stopped"))
         undefine = self.with_domain(have, want, removal.remove)
         shown = description.shown(description.differences(have.description, {}))
+        plan.steps += doomed  # before the definition goes: a killed run is finished by the next
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
-        plan.steps += doomed
         return plan
 
     def settle(self):
