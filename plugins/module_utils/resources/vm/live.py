@@ -41,9 +41,13 @@ class Live:
                 self.steps.append(step)
             else:
                 waiting[field] = values
-        shown = description.shown(waiting)
-        self.pending = [{"name": field, "have": values[0], "want": values[1]} for field, values in shown.items()]
+        self.pending = as_list(waiting)
         return self
+
+    def differences(self):
+        """All that differs between the running machine and its definition, whether or not it could be changed now."""
+        found = description.differences(self.have, self.want).items()
+        return as_list({field: values for field, values in found if not self.equal(field, values)})
 
     def equal(self, field, values):
         """libvirt writes some values out when a domain starts: host-model becomes the model it found."""
@@ -143,6 +147,11 @@ class Live:
         want = self.want["disks"][name]
         limits = {libvirt_key: want[key] or 0 for key, libvirt_key in TUNE.items()}
         self.domain.setBlockIoTune(want["target"], limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def as_list(fields):
+    """Differences as a playbook sees them, without secrets."""
+    return [{"name": field, "have": values[0], "want": values[1]} for field, values in description.shown(fields).items()]
 
 
 def place(element):

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
+
 from ... import lens, locks
-from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
+from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step, selected
 from ...errors import NotFound
 from ...hypervisor import faults, libvirt
 from ...names import check_name
-from . import blueprint, check, description, power, removal, seed, waiting
+from . import blueprint, check, description, monitor, power, removal, seed, waiting
 from .definition import uuid_of
 from .live import Live
 from .media import Media
@@ -41,8 +43,8 @@ class Vms(Resource):
     def read(self, wants):
         """One list of all domains, and state and XML of those that are asked for."""
         domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
-        found = [domains.get(want["name"]) for want in wants]
-        haves = [Domain(one, one.name() in autostarting) if one else None for one in found]
+        known = [domains.get(want["name"]) for want in wants]
+        haves = [found(one, one.name() in autostarting) if one else None for one in known]
         self.media.read(wants, [have and have.root for have in haves])
         return haves
 
@@ -171,6 +173,23 @@ class Vms(Resource):
             self.hypervisor.refresh(storage)
         super().settle()
 
+    def list(self, params):
+        """The machines that pass the filters, with what the asked groups tell of them."""
+        domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
+        asked = params.get("names")
+        haves = [found(domains[name], name in autostarting) for name in sorted(domains) if not asked or name in asked]
+        haves = [have for have in haves if have and selected(self.show(have), params) and self.is_on(have, params.get("storage"))]
+        facts = monitor.Monitor(self.hypervisor, params["gather"], params["timeout"]).facts(haves)
+        return {"vms": [{**self.show(have), **more} for have, more in zip(haves, facts)]}
+
+    def is_on(self, have, storage):
+        """True where a disk of the machine is in the storage, or no storage is asked for."""
+        if storage is None:
+            return True
+        root = os.path.realpath(self.hypervisor.storage_path(storage))
+        paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
+        return any(os.path.dirname(os.path.realpath(path)) == root for path in paths)
+
     def show(self, have):
         """What a playbook sees: the options as they are, the state, the UUID."""
         shown = {key: description.hide(key, value) for key, value in have.description.items()}
@@ -183,7 +202,7 @@ class Domain:
     def __init__(self, domain, autostart):
         self.domain, self.autostart = domain, autostart
         self.name, self.uuid = domain.name(), domain.UUIDString()
-        self.state = power.state_of(domain)[0]
+        self.state, self.reason = power.state_of(domain)
         self.is_active = self.state not in ("stopped", "crashed")
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         self.text = domain.XMLDesc(flags)
@@ -197,6 +216,16 @@ class Domain:
     def running(self):
         """The XML of the running machine."""
         return lens.parse(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+
+
+def found(domain, autostart):
+    """A Domain, or None where it went away while the list was read."""
+    try:
+        return Domain(domain, autostart)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        return None
 
 
 def described(want):
