@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             if content.stall_at is not None and sent >= content.stall_at:
-                self.server.released.wait(60)
+                self.server.released.wait(600)
                 return
             self.wfile.write(body[sent : sent + step])
             sent += step

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import lzma
 import os
 import random
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -319,3 +321,95 @@ def test_options_that_make_no_sense(refuse, run_module, storage):
     refuse("invalid_name", name="../x", storage=storage.name, url="http://127.0.0.1/x")
     refuse("storage_missing", name="x", url="http://127.0.0.1/x")
     refuse("storage_not_found", name="x", storage="no-such-storage", url="http://127.0.0.1/x")
+
+
+def test_stalled_server(run_module, source, storage):
+    begun = time.monotonic()
+    result = run_module("intake_image", storage=storage.name, name="x", url=source.put("/stalled", NOISE, stall_at=100_000), timeout=2)
+    assert result["reason"] == "timeout" and "sent nothing for 2 s" in result["msg"] and time.monotonic() - begun < 20
+    source.put("/stalled", NOISE)
+    assert run_module("intake_image", storage=storage.name, name="x", url=source.url("/stalled"))["changed"]
+    assert "Range" in source.requests("/stalled")[-1] and not hidden(storage)
+
+
+@pytest.fixture
+def small(connection, unique, folder, loop_device):
+    """A storage of 16 MiB on a filesystem of its own."""
+    device, path = loop_device("16M"), os.path.join(folder, "small")
+    os.mkdir(path, 0o711)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", device], check=True)
+    subprocess.run(["mount", device, path], check=True)
+    name = f"{unique}-small"
+    pool = connection.storagePoolDefineXML(f"<pool type='dir'><name>{name}</name><target><path>{path}</path></target></pool>")
+    pool.create()
+    yield SimpleNamespace(name=name, path=path)
+    pool.destroy()
+    pool.undefine()
+    subprocess.run(["umount", path], check=True)
+
+
+def test_full_storage(run_module, source, small):
+    big = random.Random(4).randbytes(30_000_000)
+    result = run_module("intake_image", storage=small.name, name="big", url=source.put("/big", big))
+    assert result["reason"] == "no_space" and "needs 28.6 MiB" in result["msg"] and "nothing was transferred" in result["msg"]
+    packed = gzip.compress(big[:9_000_000], compresslevel=0)
+    result = run_module("intake_image", storage=small.name, name="packed", url=source.put("/packed", packed))
+    assert result["reason"] == "no_space" and "the storage is full" in result["msg"], result["msg"]
+    assert not hidden(small) and os.listdir(small.path) in (["lost+found"], [".intake", "lost+found"], ["lost+found", ".intake"])
+    assert run_module("intake_image", storage=small.name, name="fits", url=source.put("/fits", big[:1000]))["changed"]
+
+
+def test_users_keep_their_images(run_module, image, refuse, source, storage, connection, unique):
+    """Overlays, and machines that have it as disk or in a drive, are named; nothing changes."""
+    disk, iso = Path(storage.path, "base.qcow2"), Path(storage.path, "medium.iso")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", f"{storage.path}/made", "1M"], check=True)
+    plain = bytearray(60 * 2048)
+    plain[0x8001:0x8006] = b"CD001"
+    base = {"storage": storage.name, "name": "base.qcow2", "path": f"{storage.path}/made"}
+    image(**base)
+    image(name="medium.iso", url=source.put("/medium.iso", bytes(plain)))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "qcow2", f"{storage.path}/top.qcow2"], check=True)
+    xml = (
+        f"<domain type='qemu'><name>{unique}</name><memory>65536</memory><os><type>hvm</type></os><devices>"
+        f"<disk type='file' device='cdrom'><source file='{iso}'/><target dev='sda' bus='sata'/><readonly/></disk></devices></domain>"
+    )
+    domain = connection.defineXML(xml)
+    try:
+        said = refuse("in_use", storage=storage.name, name="base.qcow2", state="absent")
+        assert said == f"image base.qcow2: cannot be removed while it is used by volume top.qcow2 (overlay, in storage {storage.name})"
+        said = refuse("in_use", storage=storage.name, name="medium.iso", state="absent")
+        assert said == f"image medium.iso: cannot be removed while it is used by vm {unique}"
+        refuse("in_use", storage=storage.name, name="base.qcow2", new_name="other.qcow2")
+        refuse("in_use", **{**base, "path": "/etc/hostname", "checksum": sha(Path("/etc/hostname").read_bytes())})
+        refuse("in_use", storage=storage.name, name="base.qcow2", format="raw")
+        told = {entry["name"]: entry["users"] for entry in run_module("intake_image_info", storage=storage.name)["images"]}
+        assert told["medium.iso"] == [f"vm {unique}"] and len(told["base.qcow2"]) == 1
+        image(name="base.qcow2", description="may change")
+    finally:
+        domain.undefine()
+    os.unlink(f"{storage.path}/top.qcow2")
+    image(images=[{"name": "base.qcow2"}, {"name": "medium.iso"}], state="absent")
+
+
+def test_image_of_a_volume(run_module, image, refuse, storage):
+    """Flattened, whatever its chain; refused while somebody writes to it."""
+    bottom, top = f"{storage.path}/bottom.qcow2", f"{storage.path}/top.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", bottom, "8M"], check=True)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 1M", bottom], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", bottom, "-F", "qcow2", top], check=True)
+    want = {"storage": storage.name, "name": "flat.qcow2", "volume": "top.qcow2"}
+    done = image(**want)
+    assert done["image"]["size"] == 8 << 20 and done["image"]["source"] == f"{storage.name}/top.qcow2"
+    told = json.loads(subprocess.run(["qemu-img", "info", "--output=json", done["image"]["path"]], check=True, capture_output=True).stdout)
+    assert "backing-filename" not in told
+    subprocess.run(["qemu-img", "compare", "-q", top, done["image"]["path"]], check=True)
+    image(**{**want, "name": "flat.raw", "format": "raw", "volume_storage": storage.name})
+    assert os.path.getsize(f"{storage.path}/flat.raw") == 8 << 20
+    with subprocess.Popen(["qemu-io", top], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdin.write(b"length\n")
+        writer.stdin.flush()
+        writer.stdout.read(1)
+        said = refuse("volume_in_use", **{**want, "name": "third.qcow2"})
+        assert "is written to by another program" in said
+        writer.stdin.close()
+    refuse("source_not_found", **{**want, "name": "third.qcow2", "volume": "nothing.qcow2"})
