@@ -143,7 +143,7 @@ class Hypervisor:
         for name, domain in self.domains().items():
             roots = list(self.domain_xmls()[name])
             roots += snapshot_roots(domain) if roots else []
-            for path in sorted(set(path for root in roots for path in named_files(root, self))):
+            for path in sorted({path for root in roots for path in named_files(root, self)}):
                 users[os.path.realpath(path)].append(name)
         return dict(users)
 

@@ -115,9 +115,10 @@ class Workbench:
         for what, ours, others in self.rows:
             if ours is None:
                 print(f"| {what} | | | |")
-            for name, seconds in others.items() or [("", 0)]:
-                if ours is not None:
-                    print(f"| {what} | {ours:.2f} s | {name + f' {seconds:.2f} s' if name else ''} | {seconds / ours:.1f} |" if name else f"| {what} | {ours:.2f} s | | |")
+            elif not others:
+                print(f"| {what} | {ours:.2f} s | | |")
+            for name, seconds in others.items():
+                print(f"| {what} | {ours:.2f} s | {name} {seconds:.2f} s | {seconds / ours:.1f} |")
 
 
 def peak():

@@ -16,12 +16,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from http_source import http_source
+
 from ansible_collections.intake.vms.plugins.module_utils import journal, remote
 from ansible_collections.intake.vms.plugins.module_utils.checksum import Checksum
 from ansible_collections.intake.vms.plugins.module_utils.download import Download
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError, NotReachable, Refused
 from ansible_collections.intake.vms.plugins.module_utils.space import Space
-from http_source import http_source
 
 DATA = random.Random(1).randbytes(900_000) + bytes(300_000) + b"end"
 SUM = Checksum("sha256", hashlib.sha256(DATA).hexdigest())

@@ -82,8 +82,10 @@ def test_a_block_within_a_block_gives_nothing_away(tmp_path, other):
     with locks.hold(["vm/a"], path=path):
         with locks.hold(["vm/a", "vm/b"], path=path):
             pass
-        code = "import sys; from ansible_collections.intake.vms.plugins.module_utils import locks; print(locks.holder('vm/a', sys.argv[1]), locks.holder('vm/b', sys.argv[1]))"
-        asked = subprocess.run(
-            [sys.executable, "-c", code, path], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=True
+        code = (
+            "import sys; from ansible_collections.intake.vms.plugins.module_utils import locks\n"
+            "print(locks.holder('vm/a', sys.argv[1]), locks.holder('vm/b', sys.argv[1]))"
         )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        asked = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, env=environment, check=True)
         assert asked.stdout.split() == [str(os.getpid()), "None"]

@@ -27,7 +27,7 @@ def look(paths, timeout=TIMEOUT):
     for path in paths:
         reader, child = begin(path)
         waiting[reader] = (path, child)
-    seen, parts = {}, {reader: b"" for reader in waiting}
+    seen, parts = {}, dict.fromkeys(waiting, b"")
     deadline = time.monotonic() + timeout
     while waiting:
         ready = select.select(list(waiting), [], [], max(0, deadline - time.monotonic()))[0]

@@ -34,9 +34,8 @@ def check(have, want):
     check_numbers(want)
     check_paths(want)
     extras.check(want["name"], want)
-    for kind, room in (("disk", disks), ("interface", interfaces)):
-        wanted = want.get(f"{kind}s") or ()
-        check_twins(want["name"], kind, wanted)
+    for kind in ("disk", "interface"):
+        check_twins(want["name"], kind, want.get(f"{kind}s") or ())
     for disk in want.get("disks") or ():
         check_name(f"vm {want['name']}: disk", disk["name"])
         check_disk(want["name"], disk)

@@ -139,8 +139,7 @@ def check(vm, want, is_new):
         raise Refused(f"{where}: is asked to be on {' and on '.join(said)}; say one of them", "invalid_interface")
     if is_new and not said and want["state"] == "present":
         raise Refused(f"{where}: say where it is connected: network, bridge or user: true", "invalid_interface")
-    if want.get("mac"):
-        if not MAC.match(want["mac"].lower()) or int(want["mac"][:2], 16) & 1:
-            raise Refused(f"{where}: {want['mac']} is not a unicast MAC address such as 52:54:00:12:34:56", "invalid_mac")
+    if want.get("mac") and not (MAC.match(want["mac"].lower()) and not int(want["mac"][:2], 16) & 1):
+        raise Refused(f"{where}: {want['mac']} is not a unicast MAC address such as 52:54:00:12:34:56", "invalid_mac")
     if want.get("vlan") and not 0 < want["vlan"] < 4095:
         raise Refused(f"{where}: vlan {want['vlan']} is not between 1 and 4094 (0 takes it away)", "invalid_vlan")

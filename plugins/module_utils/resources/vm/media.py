@@ -115,7 +115,7 @@ def volume_name(vm, disk):
 
 def volume_want(place, disk, have=None):
     """A disk's options as a wanted volume; one that exists is not converted by the machine that uses it."""
-    want = {key: None for key in Volumes.spec}
+    want = dict.fromkeys(Volumes.spec)
     said = {key: disk.get(key) for key in ("size", "image", "image_storage")}
     said["format"] = None if have else disk.get("format") or "qcow2"
     if disk.get("image"):

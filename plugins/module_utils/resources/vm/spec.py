@@ -98,5 +98,5 @@ SPEC = {
 
 # What an order to a machine may be made of; anything else in a want describes the machine.
 ORDERS = frozenset(
-    "name state purge restart force_stop stop_timeout remove_disks wait_for wait_timeout".split()
+    ["name", "state", "purge", "restart", "force_stop", "stop_timeout", "remove_disks", "wait_for", "wait_timeout"]
 )

@@ -117,9 +117,8 @@ class Vms(Resource):
         before = have.state if have else "stopped"
         after = POWERED.get(want["state"], before)
         verbs = power.verbs(before, after)
-        if want["state"] == "restarted" and before != "stopped":
-            verbs = ["restart"]
-        elif plan.pending and want["restart"] == "if_needed" and after == "running" and not verbs:
+        needed = plan.pending and want["restart"] == "if_needed" and after == "running" and not verbs
+        if needed or (want["state"] == "restarted" and before != "stopped"):
             verbs = ["restart"]
         if "restart" in verbs or "stop" in verbs or "start" in verbs:
             plan.pending = []
