@@ -20,9 +20,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.intake.vms.plugins.module_utils import catalogue, compressed, transfer
 from ansible_collections.intake.vms.plugins.module_utils.converge import converge, summary
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
 from ansible_collections.intake.vms.plugins.module_utils.hypervisor import session
+from ansible_collections.intake.vms.plugins.module_utils.resources import image_arrival
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
 from ansible_collections.intake.vms.plugins.module_utils.runner import merged_items, writing_spec
 
@@ -413,3 +415,66 @@ def test_image_of_a_volume(run_module, image, refuse, storage):
         assert "is written to by another program" in said
         writer.stdin.close()
     refuse("source_not_found", **{**want, "name": "third.qcow2", "volume": "nothing.qcow2"})
+
+
+def die(*args, **kwargs):
+    """What kill -9 does: no clean-up of any kind."""
+    os._exit(9)
+
+
+def link_and_die(partial, final, *args, **kwargs):
+    """Killed between the two halves of a rename that replaces nothing."""
+    os.link(partial, final)
+    os._exit(9)
+
+
+def publish_and_die(partial, final, *args, **kwargs):
+    """Killed after the rename."""
+    os.rename(partial, final)
+    os._exit(9)
+
+
+DEATHS = [
+    (compressed, "unpack", die),
+    (image_arrival, "convert", die),
+    (catalogue.Catalogue, "put", die),
+    (transfer, "publish", die),
+    (transfer, "publish", link_and_die),
+    (transfer, "publish", publish_and_die),
+    (image_arrival, "clear", die),
+]
+
+
+@pytest.mark.parametrize("renewal", [False, True], ids=["new", "renewal"])
+@pytest.mark.parametrize("place, name, how", DEATHS, ids=[f"{name}-{how.__name__}" for _place, name, how in DEATHS])
+def test_killed_at_any_point(run_module, monkeypatch, source, storage, disk, place, name, how, renewal):
+    if renewal and how is link_and_die:
+        pytest.skip("a renewal replaces")
+    packed = gzip.compress(disk[0])
+    want = {"storage": storage.name, "name": "x.qcow2", "format": "qcow2", "url": source.put("/killed", packed), "checksum": sha(packed)}
+    if renewal:
+        run_module("intake_image", storage=storage.name, name="x.qcow2", url=source.put("/before", disk[1]))
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(place, name, how)
+        run_module("intake_image", **want)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    run_module("intake_image", **want)
+    Path(storage.path, "raw").write_bytes(disk[0])
+    qemu_img("compare", "-f", "qcow2", "-F", "raw", Path(storage.path, "x.qcow2"), Path(storage.path, "raw"))
+    again = run_module("intake_image", **want)
+    assert not again.get("failed") and not again["changed"], again
+    assert again["image"]["format"] == "qcow2" and again["image"]["checksum"] == sha(packed)
+    assert not hidden(storage)
+
+
+@pytest.mark.parametrize("form", ["vdi", "vpc", "vhdx"])
+def test_other_formats_are_converted_on_request(image, run_module, source, storage, disk, tmp_path, form):
+    (tmp_path / "raw").write_bytes(disk[0])
+    qemu_img("convert", "-f", "raw", "-O", form, tmp_path / "raw", tmp_path / form)
+    url = source.put(f"/disk.{form}", (tmp_path / form).read_bytes())
+    result = run_module("intake_image", storage=storage.name, name="x", url=url)
+    assert result["reason"] == "unknown_format" and "format: qcow2 or raw" in result["msg"]
+    assert image(name="x", url=url, format="qcow2")["image"]["format"] == "qcow2"
+    qemu_img("info", "-f", "qcow2", Path(storage.path, "x"))

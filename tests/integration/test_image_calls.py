@@ -146,3 +146,18 @@ def test_partial_of_a_killed_download_is_removed_with_the_image(run_module, back
     done = run_module("intake_image", storage=storage.name, name="gone.img", state="absent")
     assert done["changed"] and not hidden(storage)
     assert not run_module("intake_image", storage=storage.name, name="gone.img", state="absent")["changed"]
+
+
+def test_file_travels_to_another_host_and_is_removed_there(ansible_environment, storage, tmp_path):
+    src, far = tmp_path / "mine.img", tmp_path / "far"
+    src.write_bytes(DATA)
+    environment = {**ansible_environment, "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connection"), "ANSIBLE_REMOTE_TMP": str(far)}
+    argv = [sys.executable, "-m", "ansible", "adhoc", "far", "-i", "far,", "-c", "elsewhere", "-m", "intake.vms.intake_image", "-vvv"]
+    argv += ["-a", json.dumps({"storage": storage.name, "name": "mine.img", "src": str(src)})]
+    argv += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    first = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert Path(storage.path, "mine.img").read_bytes() == DATA, first.stdout
+    assert f"PUT {src} TO {far}/" in first.stdout and "/image0" in first.stdout
+    assert list(far.iterdir()) == []
+    second = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert second.returncode == 0 and f"PUT {src} TO" not in second.stdout
