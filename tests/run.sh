@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# All tests, from nothing: prepares the machine, runs the stages named as arguments (all by default), sums up in the last line.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+STAGES=(lint sanity unit oldest integration runner molecule)
+BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
+BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
+ e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
+ ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git sudo"
+# shellcheck source=scripts/bootstrap.sh
+source scripts/bootstrap.sh
+
+OUTPUT="$BOOTSTRAP_HOME/test-output"
+PASSED=0 FAILED=0 STARTED=()
+rm -f "$OUTPUT"/*.xml
+mkdir -p "$OUTPUT"
+export ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0 ANSIBLE_NOCOLOR=1 PY_COLORS=0 LC_ALL=C.UTF-8
+
+# --- what a stage is made of -------------------------------------------------------------------------------------------
+
+check() { # a tool that passes or fails as one
+  local name="$1" log="$OUTPUT/$1.log"
+  shift
+  if "$@" >"$log" 2>&1; then
+    PASSED=$((PASSED + 1)) && say "  ok      $name"
+  else
+    FAILED=$((FAILED + 1)) && say "  FAILED  $name: $*" && tail -n 60 "$log"
+  fi
+}
+
+count() { # the tests in a JUnit file
+  python - "$1" <<'PYTHON'
+import sys
+from xml.etree import ElementTree
+
+suites = list(ElementTree.parse(sys.argv[1]).getroot().iter("testsuite"))
+total, skipped = (sum(int(suite.get(key, 0)) for suite in suites) for key in ("tests", "skipped"))
+bad = sum(int(suite.get(key, 0)) for suite in suites for key in ("failures", "errors"))
+print(total - bad - skipped, bad)
+PYTHON
+}
+
+tests() { # pytest, each test counted
+  local name="$1" code counts
+  shift
+  as_root env PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" PYTHONPATH="$ANSIBLE_COLLECTIONS_PATH" \
+    LC_ALL=C.UTF-8 python -m pytest -q -p no:cacheprovider --junit-xml="$OUTPUT/$name.xml" "$@"
+  code=$?
+  if [ -e "$OUTPUT/$name.xml" ] && [ $code -le 1 ]; then
+    read -r -a counts < <(count "$OUTPUT/$name.xml")
+    PASSED=$((PASSED + counts[0])) FAILED=$((FAILED + counts[1]))
+  else
+    FAILED=$((FAILED + 1))
+  fi
+}
+
+# --- the machine -------------------------------------------------------------------------------------------------------
+
+answers() { as_root virsh -q -c qemu:///system uri >/dev/null 2>&1; }
+
+start_daemon() { # NAME: without systemd; its process ends with the tests
+  local pid_file="$OUTPUT/$1.pid"
+  as_root "/usr/sbin/$1" -d -p "$pid_file" && STARTED+=("$pid_file")
+}
+
+start_libvirt() {
+  mend_kvm
+  answers && return 0
+  if [ -d /run/systemd/system ]; then
+    as_root systemctl start virtlogd.socket libvirtd.socket libvirtd.service
+  else
+    say "Starting virtlogd and libvirtd for the tests"
+    start_daemon virtlogd
+    start_daemon libvirtd
+  fi
+  for _try in $(seq 50); do answers && return 0; sleep 0.2; done
+  fail "libvirtd does not answer on qemu:///system."
+}
+
+mend_kvm() { # without udev the device may be root's alone; libvirt then probes QEMU anew at each call
+  if [ -c /dev/kvm ] && getent group kvm >/dev/null && [ "$(stat -c %G /dev/kvm)" != kvm ]; then
+    as_root chgrp kvm /dev/kvm && as_root chmod 660 /dev/kvm
+  fi
+}
+
+stop_started() {
+  local pid_file
+  for pid_file in "${STARTED[@]}"; do
+    as_root kill "$(as_root cat "$pid_file")" 2>/dev/null
+  done
+}
+trap stop_started EXIT
+
+# --- the stages --------------------------------------------------------------------------------------------------------
+
+stage_lint() {
+  check ruff ruff check --no-cache .
+  check yamllint yamllint --strict .
+  check ansible-lint ansible-lint --offline --profile production
+  check antsibull-docs antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --disallow-unknown-collection-refs .
+  check changelog antsibull-changelog lint
+  check builder ansible-builder introspect --sanitize .
+}
+
+get_pip() { # ansible-test fetches get-pip; where its server is out of reach, pip's own wheel does the same
+  local cache="$HOME/.ansible/test/cache" version
+  mkdir -p "$cache"
+  for version in 23_1_2 24_2 25_2; do
+    [ -e "$cache/get_pip_$version.py" ] || cp tests/get_pip.py "$cache/get_pip_$version.py"
+  done
+}
+
+stage_sanity() { # in a copy, since ansible-test wants the collection's real path
+  local copy="$OUTPUT/sanity/ansible_collections/intake/vms"
+  python - "https://ci-files.testing.ansible.com" <<'PYTHON' || get_pip
+import sys
+import urllib.error
+import urllib.request
+
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=3)
+except urllib.error.HTTPError:
+    pass
+except OSError:
+    sys.exit(1)
+PYTHON
+  rm -r "$OUTPUT/sanity" 2>/dev/null
+  mkdir -p "$copy"
+  git ls-files -z -co --exclude-standard | xargs -0 cp --parents -t "$copy"
+  check sanity env -C "$copy" ansible-test sanity --color no --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+}
+
+stage_unit() { tests unit tests/unit -n 2; }
+
+oldest() { # the oldest ansible-core that is supported, where this Python runs it
+  ( BOOTSTRAP_CORE=2.16 BOOTSTRAP_REQUIREMENTS=tests/requirements-oldest.txt
+    source scripts/bootstrap.sh
+    export PYTHONPATH="$ANSIBLE_COLLECTIONS_PATH"
+    python -m pytest -q -p no:cacheprovider tests/unit &&
+      for playbook in playbooks/*.yml; do ansible-playbook --syntax-check -i localhost, "$playbook" || exit 1; done )
+}
+
+stage_oldest() {
+  if python -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12))'; then
+    check ansible-core-2.16 oldest
+  else
+    say "  skipped ansible-core-2.16: it does not run on this Python"
+  fi
+}
+
+stage_integration() { start_libvirt; tests integration tests/integration; }
+
+stage_runner() { start_libvirt; tests runner tests/runner; }
+
+molecule_test() {
+  as_root env -C extensions PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" LC_ALL=C.UTF-8 molecule test -s provision
+}
+
+stage_molecule() { start_libvirt; check molecule molecule_test; }
+
+# -----------------------------------------------------------------------------------------------------------------------
+
+[ $# -gt 0 ] || set -- "${STAGES[@]}"
+for stage in "$@"; do
+  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]}"
+done
+for stage in "$@"; do
+  say "--- $stage"
+  start=$SECONDS
+  "stage_$stage"
+  say "--- $stage took $((SECONDS - start)) s"
+done
+say ""
+say "$PASSED passed, $FAILED failed"
+[ "$FAILED" -eq 0 ]
