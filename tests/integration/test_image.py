@@ -478,3 +478,20 @@ def test_other_formats_are_converted_on_request(image, run_module, source, stora
     assert result["reason"] == "unknown_format" and "format: qcow2 or raw" in result["msg"]
     assert image(name="x", url=url, format="qcow2")["image"]["format"] == "qcow2"
     qemu_img("info", "-f", "qcow2", Path(storage.path, "x"))
+
+
+def test_header_that_a_guest_wrote_to_its_raw_disk_is_not_believed(run_module, storage, connection, unique, tmp_path):
+    """Else a guest could read any file of the host through an image made of its disk."""
+    (tmp_path / "secret").write_bytes(b"secret" * 1000)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", tmp_path / "secret", "-F", "raw", f"{storage.path}/evil", "1M"], check=True)
+    written = Path(storage.path, "evil").read_bytes()
+    domain = connection.defineXML(
+        f"<domain type='qemu'><name>{unique}</name><memory>65536</memory><os><type>hvm</type></os><devices><disk type='file' device='disk'>"
+        f"<driver name='qemu' type='raw'/><source file='{storage.path}/evil'/><target dev='vda' bus='virtio'/></disk></devices></domain>"
+    )
+    try:
+        done = run_module("intake_image", storage=storage.name, name="x", volume="evil")
+    finally:
+        domain.undefine()
+    assert done["image"]["format"] == "raw" and Path(storage.path, "x").read_bytes()[: len(written)] == written
+    assert run_module("intake_image_info", storage=storage.name)["images"][0]["format"] == "raw"

@@ -157,6 +157,13 @@ class Images(Resource):
         found = [f"vm {name}" for name, roots in self.hypervisor.domain_xmls().items() if len(roots) > 1 and writes(roots[1], real)]
         return found or (["another program"] if is_written(path) else [])
 
+    def declared_format(self, path):
+        """The format a VM's definition gives a file, or None; a guest can write any header to its disk, so this word counts more."""
+        real = os.path.realpath(path)
+        roots = (root for roots in self.hypervisor.domain_xmls().values() for root in roots)
+        found = {disk.find("driver").get("type") for root in roots for disk in disks_on(root, real) if disk.find("driver") is not None}
+        return "raw" if "raw" in found else next(iter(sorted(filter(None, found))), None)
+
     def checksum(self, want, filename):
         """The Checksum an item asks for; a list of sums is fetched once per call."""
         found, url = parse_checksum(want["checksum"])
@@ -186,13 +193,17 @@ class Images(Resource):
         return None
 
 
-def writes(root, real):
-    """True where a running domain's document has the file as a disk it may write to."""
+def disks_on(root, real):
+    """The disks of a domain's document that are a file."""
     for disk in root.iter("disk"):
         source = disk.find("source")
-        if source is not None and disk.find("readonly") is None and os.path.realpath(source.get("file", "")) == real:
-            return True
-    return False
+        if source is not None and source.get("file") and os.path.realpath(source.get("file")) == real:
+            yield disk
+
+
+def writes(root, real):
+    """True where a running domain's document has the file as a disk it may write to."""
+    return any(disk.find("readonly") is None for disk in disks_on(root, real))
 
 
 def sums_source(url, want):

@@ -77,13 +77,13 @@ class Arrival:
         self.start(path)
         with self.all_or_nothing(space):
             convert(path, form, self.partial, self.wanted or form)
-            self.publish(self.partial, catalogue, source_format=form, as_it_came=True)
+            self.publish(self.partial, self.wanted or form, catalogue, source_format=form, as_it_came=True)
 
     def from_image(self, path, record, catalogue):
         """Copy another image of the same content, which is at hand already, and convert where another format is wanted."""
         self.start(path)
         with self.all_or_nothing():
-            form = image_header.inspect(path).format
+            form = record.get("format") or image_header.inspect(path).format
             wanted = self.wanted or record.get("source_format") or form
             if wanted == form:
                 transfer.copy_file(path, self.partial)
@@ -91,7 +91,7 @@ class Arrival:
                 convert(path, form, self.partial, wanted)
             kept = {key: record.get(key) for key in ("digests", "source_format", "compression", "unpacked")}
             as_it_came = wanted == form and record.get("as_it_came", False)
-            self.publish(self.partial, catalogue, as_it_came=as_it_came, **kept)
+            self.publish(self.partial, wanted, catalogue, as_it_came=as_it_came, **kept)
 
     def finish(self, digests, catalogue):
         """From verified bytes to a published image."""
@@ -110,11 +110,14 @@ class Arrival:
                 current = self.partial
             unpacked = bool(kind and self.unpack)
             facts = {"source_format": form, "compression": kind, "unpacked": unpacked}
-            self.publish(current, catalogue, digests=digests, as_it_came=current == self.download, **facts)
+            self.publish(current, wanted, catalogue, digests=digests, as_it_came=current == self.download, **facts)
 
-    def publish(self, path, catalogue, digests=None, **facts):
-        """Record first, then rename: a run killed between the two leaves a record whose stamp tells that it is not of this file."""
-        facts = {**facts, "digests": digests, "checksum": self.checksum(digests), "stamp": stamp_of(os.stat(path))}
+    def publish(self, path, form, catalogue, digests=None, **facts):
+        """Record first, then rename: a run killed between the two leaves a record whose stamp tells that it is not of this file.
+
+        The format is recorded, since a guest may have written the header of another one to a raw disk.
+        """
+        facts = {**facts, "format": form, "digests": digests, "checksum": self.checksum(digests), "stamp": stamp_of(os.stat(path))}
         catalogue.put(self.name, {**self.record, **facts})
         transfer.publish(path, self.final, MODE, replace=self.replace)
         clear(self.root, self.name)

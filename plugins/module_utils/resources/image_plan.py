@@ -212,7 +212,7 @@ class ImagePlanner:
         """In place of the old file, at once."""
         record = {**self.have["record"], **self.catalogue().get(self.have["name"])}
         arrival = Arrival(self.root, self.name, None, wanted, False, record, replace=True)
-        arrival.from_image(self.have["path"], {"source_format": self.have["format"], **record}, self.catalogue())
+        arrival.from_image(self.have["path"], {"source_format": self.have["format"], **record, "format": self.have["format"]}, self.catalogue())
 
     def plan_name(self):
         """Rename; nothing may know the old name."""
@@ -233,7 +233,7 @@ class ImagePlanner:
         """Description and labels."""
         for key in LIVE_FIELDS:
             wanted = self.want.get(key)
-            if wanted is not None and wanted != self.have[key]:
+            if wanted is not None and (wanted or None) != (self.have[key] or None):
                 self.step("change", key, lambda key=key, wanted=wanted: self.put_record(kind="image", **{key: wanted}), before=self.have[key], after=wanted)
 
     def put_record(self, **changes):

@@ -115,7 +115,8 @@ class FromVolume:
     def bring(self, arrival, images, want):
         path = self.path_of(images)
         recorded = Catalogue(os.path.dirname(path)).get(self.volume).get("format")
-        arrival.from_volume(path, recorded or qcow2.probe(path)["format"], images.space, images.catalogue(arrival.root))
+        form = recorded or images.declared_format(path) or qcow2.probe(path)["format"]
+        arrival.from_volume(path, form, images.space, images.catalogue(arrival.root))
 
 
 KINDS = {"url": FromUrl, "path": FromPath, "src": FromSrc, "volume": FromVolume}
