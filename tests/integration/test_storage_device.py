@@ -361,6 +361,9 @@ def test_devices_that_cannot_take_it_are_refused(unique, loop_device, folder, re
     small = loop_device("32M")
     assert "xfs needs at least 300.0 MiB" in refuse("intake_storage", "device_too_small", name=unique, device=small)
     run("blockdev", "--setro", small)
-    assert "is read-only" in refuse("intake_storage", "device_read_only", name=unique, device=small, fs="ext4")
+    try:
+        assert "is read-only" in refuse("intake_storage", "device_read_only", name=unique, device=small, fs="ext4")
+    finally:
+        run("blockdev", "--setrw", small)  # the kernel keeps it for the next user of this loop device
     assert "does not exist" in refuse("intake_storage", "device_not_found", name=unique, device="/dev/nothing")
     assert "is not a block device" in refuse("intake_storage", "not_a_block_device", name=unique, device="/dev/null")
