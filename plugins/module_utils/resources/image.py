@@ -18,7 +18,8 @@ from ..qcow2 import is_written
 from ..space import Space
 from . import image_have, image_list
 from .image_contents import Contents, Twin
-from .image_plan import ImagePlanner, same_content
+from .image_match import same_content
+from .image_plan import ImagePlanner
 from .image_source import remote_of
 
 SPEC = {

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 
-from ..checksum import Checksum, digests_of
 from ..converge import DESTRUCTIVE, Plan, Step
 from ..errors import IntakeError, Refused
-from . import image_arrival
+from . import image_arrival, image_match
 from .image_arrival import Arrival
-from .image_have import as_it_came, stamp_of
+from .image_have import stamp_of
 from .image_source import source_of
 
 LIVE_FIELDS = ("description", "labels")
@@ -80,7 +79,7 @@ class ImagePlanner:
         self.refuse_volume()
         source = source_of(self.want)
         asked = self.asked(source)
-        renew = bool(asked) and not self.has_content(asked, source)
+        renew = bool(asked) and not image_match.has_content(self.who, self.have, asked, source)
         if self.have["kind"] != "image":
             self.step("adopt", "kind", lambda: self.put_record(kind="image"), after="image")
         if renew:
@@ -108,47 +107,12 @@ class ImagePlanner:
             return self.images.checksum(self.want, source.file if source else self.want["name"])
         return source.sum if source else None
 
-    def has_content(self, asked, source):
-        """True where the file that is there has the content asked for. Refuses what cannot be known or renewed."""
-        digests = self.known_digests(asked.algorithm)
-        if digests is None:
-            if source:
-                return False
-            raise Refused(f"{self.who}: was converted, so its content cannot be compared with {asked}; say its source too", "checksum_unknown")
-        if digests.get(asked.algorithm) == asked.digest:
-            return True
-        if source is None:
-            there = f"{asked.algorithm}:{digests[asked.algorithm]}"
-            raise Refused(f"{self.who}: has the content {there}, asked for {asked}; say url, path or src to renew it", "checksum_mismatch")
-        if self.have["kind"] != "image":
-            raise Refused(
-                f"{self.who}: a file of this name, which nobody recorded as an image, has another content than {asked}; "
-                "move it away or choose another name",
-                "kind_mismatch",
-            )
-        return False
-
-    def known_digests(self, algorithm):
-        """The sums of the source's content: as recorded, else computed from the file; None where neither can be."""
-        recorded = self.have["record"].get("digests") or {}
-        if algorithm in recorded and not self.have["outside"]:
-            return recorded
-        if not as_it_came(self.have):
-            if recorded and not self.have["outside"]:
-                raise Refused(
-                    f"{self.who}: is recorded with {self.have['checksum']} and was converted, so {algorithm} cannot be compared; "
-                    f"give its {' or '.join(sorted(recorded))} sum",
-                    "checksum_unknown",
-                )
-            return None
-        return {**(recorded if not self.have["outside"] else {}), **digests_of(self.have["path"], [algorithm])}
-
     def plan_note(self, asked):
         """Remember a sum that was computed, so that the next run need not."""
         recorded = self.have["record"].get("digests") or {}
         if not asked or (asked.algorithm in recorded and not self.have["outside"]):
             return
-        digests = self.known_digests(asked.algorithm)
+        digests = image_match.known_digests(self.who, self.have, asked.algorithm)
         facts = {"digests": digests, "checksum": str(asked), "stamp": self.have["stamp"], "as_it_came": True, "kind": "image"}
         self.step("note", "checksum", lambda: self.put_record(**facts), silent=True)
 
@@ -267,13 +231,3 @@ def named(who, work):
             raise type(error)(f"{who}: {error}", error.reason) from error
 
     return run
-
-
-def same_content(record, asked, unpack, wanted):
-    """True where a recorded image holds the content asked for, treated in the same way."""
-    digests = record.get("digests") or {}
-    if not isinstance(asked, Checksum) or digests.get(asked.algorithm) != asked.digest:
-        return False
-    if record.get("compression") and record.get("unpacked", False) != unpack:
-        return False
-    return record.get("source_format") != "iso" or wanted in (None, "iso")

@@ -13,11 +13,12 @@ from ..converge import DESTRUCTIVE, LIVE, Step
 from ..drivers import DRIVERS
 from ..drivers.directory import DEFAULT_ROOT
 from ..errors import NotFound, Refused
+from ..journal import DOWNLOAD, JOURNAL, UNPACKED
 from .storage_look import RECORD
 from .storage_use import files_in_use, overlays_on
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
-PARTIAL = ".intake-partial-"
+PARTIAL = (".intake-partial-", DOWNLOAD, UNPACKED, JOURNAL)  # what an unfinished copy or transfer leaves
 
 
 def plan_absent(storages, plan, have, want):
