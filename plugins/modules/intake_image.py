@@ -17,7 +17,7 @@ description:
   - Content from outside is never trusted. A qcow2 image whose header names a backing file or an external data file is refused,
     since it would read files of the hypervisor.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
 options:
@@ -120,6 +120,9 @@ options:
     description: Whether the certificate of a https server is checked.
     type: bool
     default: true
+  _content:
+    description: Said by the action plugin and never by hand; the sum of what O(src) holds, and where that lies on the hypervisor once it was transferred.
+    type: dict
 notes:
   - Images are readable by everybody on the hypervisor (mode 0644) within a storage that can only be passed through (0711).
   - A file in a storage that has no record is a volume, unless it is an ISO image. Naming it here makes it an image, unless something uses it.

@@ -13,7 +13,7 @@ description:
   - Lists the images in the active storages of a hypervisor with their sizes, sums, sources and users.
   - Lists the transfers that are not finished, with the bytes done of the total, so a long download can be watched from another task.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection
 options:
