@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .converge import converge, selected, summary  # noqa: F401  selected is taken from here as well
+from .converge import converge, summary
 from .errors import IntakeError, Refused
 from .hypervisor import faults, session
 

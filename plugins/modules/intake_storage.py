@@ -17,7 +17,7 @@ description:
   - A device is mounted by the UUID of its filesystem, so it does not matter how the kernel calls it after the next boot.
   - Description and labels are kept in the storage itself, in the file C(.intake/.storage.json), and travel with it.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
 options:

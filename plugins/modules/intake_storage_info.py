@@ -14,7 +14,7 @@ description:
   - Every directory is looked at in a process of its own with a time limit, so a storage that hangs is reported as degraded
     and hides none of the others.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection
 options:

@@ -19,7 +19,7 @@ description:
   - A disk without a O(disks[].volume) gets a volume named C(<vm>-<disk>.<format>).
   - UUID, MAC addresses and disk serials of a new machine are made from its name, so a rebuilt machine keeps its DHCP lease.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
 options:
@@ -269,7 +269,39 @@ options:
   rng:
     description: Whether it gets random numbers from the host; a new machine does.
     type: bool
-@CLOUD_INIT@
+  cloud_init:
+    description:
+      - What cloud-init is told at the first boot, and again at the boot after this changes. It is written to a small read-only disk,
+        the volume C(<vm>-seed.iso), which goes when the machine goes. Its content is never shown.
+    type: dict
+    suboptions:
+      hostname:
+        description: Host name; made of the machine's name unless said.
+        type: str
+      users:
+        description: Users as in cloud-init's C(users), each with at least a C(name).
+        type: list
+        elements: dict
+      ssh_authorized_keys:
+        description: Public keys of the default user.
+        type: list
+        elements: str
+      packages:
+        description: Packages to install.
+        type: list
+        elements: str
+      user_data:
+        description: The whole user data instead of the short options, as a text or as the dictionary of a cloud-config.
+        type: raw
+      meta_data:
+        description: More meta data. An C(instance-id) in it replaces the one made of the machine's UUID and the content.
+        type: dict
+      network_config:
+        description: Network configuration of version 1 or 2.
+        type: dict
+      storage:
+        description: Storage of the seed; that of the first disk unless said.
+        type: str
   restart:
     description: Whether a running machine may be restarted for changes that cannot be made while it runs.
     type: str

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Lists virtual machines with their description, state, traffic, addresses, and what waits for their next boot.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection
 options:

@@ -14,7 +14,7 @@ description:
   - The name of a volume is the name of its file, exactly as given. A file that exists already is taken over as it is.
   - Whatever takes time is written to a hidden partial file and renamed when complete, so a killed run leaves no half volume.
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
 options:

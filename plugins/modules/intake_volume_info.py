@@ -13,7 +13,7 @@ description:
   - Lists the volumes of the active storages, with their sizes, formats, backing chains and users.
   - Images are listed by M(intake.vms.intake_image_info).
 author:
-  - intake.vms contributors
+  - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection
 options:

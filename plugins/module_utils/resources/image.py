@@ -57,7 +57,7 @@ class Images(Resource):
 
     noun, plural = "image", "images"
     spec = SPEC
-    rules = {"mutually_exclusive": [list(SOURCES)]}
+    rules = {"mutually_exclusive": [["url", "path", "src", "volume"]]}
     workers = 4
 
     def __init__(self, hypervisor=None, options=None):

@@ -207,7 +207,7 @@ def about(name):
     except IntakeError as error:
         if str(error).startswith(begin):
             raise
-        kind = next(kind for kind in (Refused, NotFound, NotReachable, IntakeError) if isinstance(error, kind))
+        kind = next((kind for kind in (Refused, NotFound, NotReachable) if isinstance(error, kind)), IntakeError)
         raise kind(begin + str(error), error.reason) from error
 
 

@@ -22,7 +22,7 @@ from . import iso
 SPEC = {
     "hostname": {"type": "str"},
     "users": {"type": "list", "elements": "dict"},
-    "ssh_authorized_keys": {"type": "list", "elements": "str"},
+    "ssh_authorized_keys": {"type": "list", "elements": "str", "no_log": False},  # public keys
     "packages": {"type": "list", "elements": "str"},
     "user_data": {"type": "raw"},
     "meta_data": {"type": "dict"},

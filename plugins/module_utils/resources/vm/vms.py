@@ -230,4 +230,3 @@ def found(domain, autostart):
 def described(want):
     """True where a task says anything about the machine beside its name and what to do with it."""
     return any(value is not None for key, value in want.items() if key in SPEC and key not in ORDERS)
-

@@ -25,7 +25,7 @@ def apt_lines(wanted):
     if wanted["mirror"]:
         pairs = mirror_pairs(wanted)
     else:
-        pairs = [(uri, suite) for uri, suite in host_pairs(wanted)]
+        pairs = list(host_pairs(wanted))
     signers = {} if wanted["keyring"] else host_signers()
     return [line(uri, suite, signers.get((uri.rstrip("/"), suite), keyring), wanted) for uri, suite in pairs]
 
