@@ -49,7 +49,6 @@ INFO_SPEC = {
     "labels": {"type": "dict"},
     "state": {"type": "str", "choices": ["ready", "unfinished"]},
 }
-SOURCES = ("url", "path", "src", "volume")
 
 
 class Images(Resource):
