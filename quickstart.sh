@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
     --network) variables+=(-e "quickstart_network=${2:?--network needs a name}") && shift ;;
     --image-url) variables+=(-e "quickstart_image_url=${2:?--image-url needs a URL}") && shift ;;
     --ssh-key) variables+=(-e "{\"quickstart_ssh_keys\": [\"$(cat "${2:?--ssh-key needs a file}")\"]}") && shift ;;
-    --verbose) verbose=(-v) ;;
+    --verbose) verbose=(-v) && export QUICKSTART_CALLBACK=default ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
   esac
@@ -36,7 +36,7 @@ done
 # shellcheck source=scripts/bootstrap.sh
 source scripts/bootstrap.sh
 export ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0 ANSIBLE_DISPLAY_SKIPPED_HOSTS=0
-export ANSIBLE_CALLBACK_RESULT_FORMAT=yaml ANSIBLE_DISPLAY_ARGS_TO_STDOUT=0
+export ANSIBLE_STDOUT_CALLBACK="${QUICKSTART_CALLBACK:-intake.vms.plain}"
 export QUICKSTART_ANSIBLE="ANSIBLE_COLLECTIONS_PATH=$ANSIBLE_COLLECTIONS_PATH $BOOTSTRAP_HOME/venv/bin/ansible"
 
 # become is only needed, and sudo may only be there, for a user who is not root
