@@ -95,6 +95,17 @@ class Hypervisor:
         flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
         return self.once("autostart", lambda: {domain.name() for domain in self.connection.listAllDomains(flag)})
 
+    def domain_state(self, domain):
+        """[state, reason] of a domain as libvirt numbers them, from one question about all of them."""
+        return self.once("states", self.read_states).get(domain.UUIDString()) or domain.state()
+
+    def read_states(self):
+        try:
+            found = self.connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        except libvirt.libvirtError:  # libvirt's test driver has no statistics
+            return {}
+        return {domain.UUIDString(): (stats["state.state"], stats["state.reason"]) for domain, stats in found if "state.state" in stats}
+
     def pool(self, name):
         """One pool, or NotFound with the names there are."""
         found = self.pools().get(name)

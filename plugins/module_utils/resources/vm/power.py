@@ -36,7 +36,11 @@ AGENT, BUTTON = 2, 1  # virDomainShutdownFlagValues: GUEST_AGENT, ACPI_POWER_BTN
 
 def state_of(domain):
     """(state, reason) in words; states are running, paused, stopped, crashed and suspended."""
-    number, reason = domain.state()
+    return words_of(*domain.state())
+
+
+def words_of(number, reason):
+    """libvirt's numbers in words."""
     state = STATES[number] if number < len(STATES) else "running"
     words = REASONS.get(state, ())
     return state, words[reason] if reason < len(words) else "unknown"

@@ -10,7 +10,7 @@ import os
 from ...converge import Step
 from ...errors import Refused
 from ...transfer import discard_partial, partial_path, publish
-from . import cloudinit, description
+from . import cloudinit
 from .definition import uuid_of
 
 DISK = "cloud-init"
@@ -54,7 +54,7 @@ def storage_of(vms, want, have):
     if want["cloud_init"].get("storage"):
         return want["cloud_init"]["storage"]
     if have is not None:
-        current = description.read(have.root)["disks"].get(DISK)
+        current = have.description["disks"].get(DISK)
         place = current and vms.media.place_of_file(current["path"])
         if place:
             return place[0]

@@ -44,7 +44,7 @@ class Vms(Resource):
         """One list of all domains, and state and XML of those that are asked for."""
         domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
         known = [domains.get(want["name"]) for want in wants]
-        haves = [found(one, one.name() in autostarting) if one else None for one in known]
+        haves = [found(self.hypervisor, one, one.name() in autostarting) if one else None for one in known]
         self.media.read(wants, [have and have.root for have in haves])
         return haves
 
@@ -78,7 +78,7 @@ class Vms(Resource):
             draft = blueprint.root(self.host, want)
             before = {}
         else:
-            draft, before = have.draft(), have.description
+            draft, before = have.root, have.description  # nobody reads the root after this
         resolved = [self.media.resolve(want["name"], disk, have and have.root) for disk in want.get("disks") or ()]
         for _disk, steps in resolved:
             plan.steps += steps
@@ -176,7 +176,7 @@ class Vms(Resource):
         """The machines that pass the filters, with what the asked groups tell of them."""
         domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
         asked = params.get("names")
-        haves = [found(domains[name], name in autostarting) for name in sorted(domains) if not asked or name in asked]
+        haves = [found(self.hypervisor, domains[name], name in autostarting) for name in sorted(domains) if not asked or name in asked]
         haves = [have for have in haves if have and selected(self.show(have), params) and self.is_on(have, params.get("storage"))]
         facts = monitor.Monitor(self.hypervisor, params["gather"], params["timeout"]).facts(haves)
         return {"vms": [{**self.show(have), **more} for have, more in zip(haves, facts)]}
@@ -198,29 +198,24 @@ class Vms(Resource):
 class Domain:
     """One existing domain: its handle, state, and XML, each read at most once."""
 
-    def __init__(self, domain, autostart):
+    def __init__(self, domain, autostart, state):
         self.domain, self.autostart = domain, autostart
+        self.state, self.reason = state
         self.name, self.uuid = domain.name(), domain.UUIDString()
-        self.state, self.reason = power.state_of(domain)
         self.is_active = self.state not in ("stopped", "crashed")
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-        self.text = domain.XMLDesc(flags)
-        self.root = lens.parse(self.text)
+        self.root = lens.parse(domain.XMLDesc(flags))
         self.description = description.read(self.root)
-
-    def draft(self):
-        """A fresh copy of the definition to write into."""
-        return lens.parse(self.text)
 
     def running(self):
         """The XML of the running machine."""
         return lens.parse(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
 
 
-def found(domain, autostart):
+def found(hypervisor, domain, autostart):
     """A Domain, or None where it went away while the list was read."""
     try:
-        return Domain(domain, autostart)
+        return Domain(domain, autostart, power.words_of(*hypervisor.domain_state(domain)))
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
