@@ -1,0 +1,81 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of dicts as tables for people."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: table
+short_description: A list of dictionaries as lines of a table
+version_added: 0.1.0
+description:
+  - Makes lines of text with aligned columns of a list of dictionaries, for messages on the console.
+author:
+  - intake.vms contributors (@intake)
+positional: columns
+options:
+  _input:
+    description: Dictionaries, one for each row.
+    type: list
+    elements: dict
+    required: true
+  columns:
+    description:
+      - The columns, as a dictionary from heading to key. Dots in a key lead into inner dictionaries.
+      - A key that ends in C(|size) is a number of bytes, written for people.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show storages
+  ansible.builtin.debug:
+    msg: "{{ found.storages | intake.vms.table({'STORAGE': 'name', 'HEALTH': 'health.status', 'FREE': 'available|size'}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Lines of text, the headings first.
+  type: list
+  elements: str
+  sample: ["STORAGE  HEALTH  FREE", "fast     ok      812.4 GiB"]
+"""
+
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.units import about
+
+
+def table(rows, columns):
+    """Lines of a table; what a row does not have is a dash."""
+    if not isinstance(columns, Mapping) or not columns:
+        raise AnsibleFilterError("table: columns is a dictionary from heading to key")
+    lines = [[str(heading) for heading in columns]]
+    lines += [[cell(row, str(key)) for key in columns.values()] for row in rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines]
+
+
+def cell(row, key):
+    """The text of one cell."""
+    path, _bar, form = key.partition("|")
+    value = row
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None or value == "":
+        return "-"
+    if form == "size":
+        return about(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        return {"table": table}
