@@ -154,7 +154,7 @@ stage_integration() { start_libvirt; tests integration tests/integration; }
 stage_runner() { start_libvirt; tests runner tests/runner; }
 
 molecule_test() {
-  as_root env -C extensions PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" LC_ALL=C.UTF-8 molecule test -s provision
+  as_root env -C extensions PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" LC_ALL=C.UTF-8 molecule test -s provision --destroy never
 }
 
 stage_molecule() { start_libvirt; check molecule molecule_test; }

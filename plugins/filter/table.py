@@ -65,7 +65,7 @@ def cell(row, key):
     value = row
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return "-"
     if form == "size":
         return about(value)

@@ -21,7 +21,7 @@ def test_columns_are_aligned_and_what_is_missing_is_a_dash():
     assert lines == [
         "NAME         HEALTH  FREE     TAGS  ON   X",
         "fast         ok      3.0 GiB  a, b  yes  -",
-        "a-long-name  -       512 B          no   -",
+        "a-long-name  -       512 B    -     no   -",
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ...catalogue import Catalogue
 from ...converge import Step
 from ...errors import Refused
 from ...transfer import discard_partial, partial_path, publish
@@ -72,4 +73,5 @@ def write(vms, storage, name, path, documents):
     partial = partial_path(root, file_name(name))
     cloudinit.write_seed(partial, documents)
     publish(partial, path, mode=0o600, replace=True)
+    Catalogue(root).put(file_name(name), {"kind": "seed", "source": f"vm/{name}"})  # neither a volume nor an image to people
     vms.touched.add(storage)
