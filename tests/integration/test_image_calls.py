@@ -82,8 +82,6 @@ def test_files_of_the_controller(run_module, ensure, storage, tmp_path):
     assert not hidden(storage)
 
 
-
-
 @pytest.fixture
 def background(ansible_environment, storage):
     """background(**options): the same call in the background; its process group can be killed."""
