@@ -205,16 +205,57 @@ def loop_device(tmp_path):
                 link.unlink()
 
 
-@pytest.fixture(scope="session")
-def golden_image_room():
-    """The file golden_image.py, which importlib mode cannot import by name."""
-    spec = importlib.util.spec_from_file_location("golden_image", HERE / "golden_image.py")
+def room_of(name):
+    """A file of this folder as a module; importlib mode cannot import it by name."""
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
     room = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(room)
     return room
 
 
 @pytest.fixture(scope="session")
+def golden_image_room():
+    """The file golden_image.py."""
+    return room_of("golden_image")
+
+
+@pytest.fixture(scope="session")
 def golden_image(golden_image_room):
     """Path of a guest image that boots and answers by its agent; built at its first use, kept in the user's cache."""
     return golden_image_room.golden_image()
+
+
+@pytest.fixture(scope="session")
+def tiny_guest():
+    """A guest that boots in about four seconds: `kernel`, `initrd`, `cmdline`, and `options` for intake_vm.
+
+    `saying("mute", "deaf", "lazy=2", "dies=8")` gives the options with words that change its manners; see tiny_guest.py.
+    """
+    room = room_of("tiny_guest")
+    path = tempfile.mkdtemp(prefix="intake-vms-tiny-", dir="/var/tmp")
+    os.chmod(path, 0o711)
+    room.tiny_guest(path)
+    files = {"kernel": f"{path}/vmlinuz", "initrd": f"{path}/initrd", "cmdline": room.CMDLINE}
+    options = {**files, "virt_type": "qemu", "memory": "128MiB"}
+
+    def saying(*words):
+        return {**options, "cmdline": " ".join([room.CMDLINE, *words])}
+
+    yield SimpleNamespace(**files, options=options, saying=saying)
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def forget_vms(connection):
+    """forget_vms(beginning of their names): pull the plug and undefine, with all that belongs to them; files stay."""
+
+    def forget(beginning):
+        for domain in connection.listAllDomains(0):
+            if domain.name().startswith(beginning):
+                persistent = domain.isPersistent()
+                if domain.isActive():
+                    domain.destroy()
+                if persistent:
+                    domain.undefineFlags(1 | 2 | 4 | 16 | 64)  # managed save, snapshots, NVRAM, checkpoints, TPM
+
+    return forget
