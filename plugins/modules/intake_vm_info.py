@@ -138,13 +138,13 @@ vms:
     - {name: web1, state: running, reason: booted, cpus: 2, memory: 2147483648, address: 192.168.122.10, pending: []}
 """
 
+from ..module_utils.resources.vm.listing import Listing
 from ..module_utils.resources.vm.monitor import INFO_SPEC
-from ..module_utils.resources.vm.vms import Vms
 from ..module_utils.runner import run_reading
 
 
 def main():
-    run_reading(Vms, INFO_SPEC)
+    run_reading(Listing, INFO_SPEC)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 
 from ...errors import IntakeError
-from ...hypervisor import libvirt
+from ...hypervisor import libvirt, session
 
 # libvirt's virDomainState: nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended
 STATES = ("running", "running", "running", "paused", "running", "stopped", "crashed", "suspended")
@@ -29,8 +31,14 @@ VERBS = {
     ("running", "stopped"): ["stop"],
     ("paused", "stopped"): ["resume", "stop"],
     ("suspended", "stopped"): ["wake", "stop"],
+    ("running", "restarted"): ["restart"],
+    ("paused", "restarted"): ["resume", "restart"],
+    ("suspended", "restarted"): ["wake", "restart"],
+    ("stopped", "restarted"): ["start"],
+    ("crashed", "restarted"): ["start"],
 }
 PRESS_AGAIN = 10  # seconds; a guest that is still booting ignores the first press
+REFUSAL = 1  # seconds in which an agent that is not there has refused
 AGENT, BUTTON = 2, 1  # virDomainShutdownFlagValues: GUEST_AGENT, ACPI_POWER_BTN
 
 
@@ -80,7 +88,7 @@ def stop(domain, timeout, force=False):
 
     timeout: seconds. Raises IntakeError, reason `stop_timeout`; the machine runs then.
     """
-    deadline, press = time.monotonic() + timeout, 0.0
+    deadline, press, order = time.monotonic() + timeout, 0.0, None
     while is_on(domain):
         now = time.monotonic()
         if now >= deadline:
@@ -92,8 +100,7 @@ def stop(domain, timeout, force=False):
                 )
             return pull_the_plug(domain)
         if now >= press:
-            ask_to_stop(domain)
-            press = now + PRESS_AGAIN
+            order, press = ask_to_stop(domain, order), now + PRESS_AGAIN
         time.sleep(0.25)
     return None
 
@@ -103,19 +110,29 @@ def is_on(domain):
     return state_of(domain)[0] not in ("stopped", "crashed")
 
 
-def ask_to_stop(domain):
-    """By the guest agent where it is connected, and by the power button; either may be the one the guest hears."""
-    for flag in (AGENT, BUTTON):
-        try:
-            if flag == AGENT:
-                domain.agentSetResponseTimeout(5, 0)
-            domain.shutdownFlags(flag)
-            return
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not is_on(domain):
-                return
-            if flag == BUTTON and error.get_error_code() != libvirt.VIR_ERR_AGENT_UNRESPONSIVE:
-                raise
+def ask_to_stop(domain, order=None):
+    """By the guest agent, and by the power button where it refuses; the second time by both, as one may be deaf.
+
+    libvirt returns from an order to the agent when the guest is off or a minute is over, so it is given in a thread, and
+    `order` is the thread of the last one. The button is pressed here alone: a thread might press that of the next boot.
+    """
+    again = order is not None
+    if not again or not order.is_alive():
+        order = threading.Thread(target=ask_agent, args=(domain.UUIDString(), domain.connect().getURI()), daemon=True)
+        order.start()
+        order.join(REFUSAL)
+    if again or not order.is_alive():
+        with contextlib.suppress(libvirt.libvirtError):  # whoever waits sees whether it helps
+            domain.shutdownFlags(BUTTON)
+    return order
+
+
+def ask_agent(uuid, uri):
+    """On a connection of its own: libvirt lets few calls of one client wait at a time."""
+    with contextlib.suppress(IntakeError, libvirt.libvirtError), session(uri) as own:
+        domain = own.connection.lookupByUUIDString(uuid)
+        domain.agentSetResponseTimeout(5, 0)
+        domain.shutdownFlags(AGENT)
 
 
 def pull_the_plug(domain):

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import os
-
 from ... import lens, locks
-from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step, selected
+from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
 from ...errors import NotFound
-from ...hypervisor import faults, libvirt
+from ...hypervisor import faults
 from ...names import check_name
-from . import blueprint, check, description, monitor, power, removal, seed, waiting
+from . import blueprint, check, description, power, removal, seed, waiting
 from .definition import uuid_of
+from .domain import found
 from .live import Live
 from .media import Media
 from .spec import ORDERS, SPEC
@@ -42,9 +41,9 @@ class Vms(Resource):
 
     def read(self, wants):
         """One list of all domains, and state and XML of those that are asked for."""
-        domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
+        domains = self.hypervisor.domains()
         known = [domains.get(want["name"]) for want in wants]
-        haves = [found(self.hypervisor, one, one.name() in autostarting) if one else None for one in known]
+        haves = [found(self.hypervisor, one) if one else None for one in known]
         self.media.read(wants, [have and have.root for have in haves])
         return haves
 
@@ -116,10 +115,9 @@ class Vms(Resource):
         """Bring the machine into the asked state, restart it if that is consented to and needed, and wait for it."""
         before = have.state if have else "stopped"
         after = POWERED.get(want["state"], before)
-        verbs = power.verbs(before, after)
-        needed = plan.pending and want["restart"] == "if_needed" and after == "running" and not verbs
-        if needed or (want["state"] == "restarted" and before != "stopped"):
-            verbs = ["restart"]
+        verbs = power.verbs(before, want["state"] if want["state"] == "restarted" else after)
+        if plan.pending and want["restart"] == "if_needed" and after == "running":
+            verbs = power.verbs(before, "restarted")
         if "restart" in verbs or "stop" in verbs or "start" in verbs:
             plan.pending = []
         for verb in verbs:
@@ -157,8 +155,7 @@ class Vms(Resource):
         if have is None:
             return plan
         doomed = removal.doomed_by_removal(self, have, want)
-        if have.state != "stopped":
-            plan.steps.append(self.power_step("stop", have, want, have.state, "stopped"))
+        plan.steps += [self.power_step(verb, have, want, have.state, "stopped") for verb in power.verbs(have.state, "stopped")]
         undefine = self.with_domain(have, want, removal.remove)
         shown = description.shown(description.differences(have.description, {}))
         plan.steps += doomed  # before the definition goes: a killed run is finished by the next
@@ -172,54 +169,9 @@ class Vms(Resource):
             self.hypervisor.refresh(storage)
         super().settle()
 
-    def list(self, params):
-        """The machines that pass the filters, with what the asked groups tell of them."""
-        domains, autostarting = self.hypervisor.domains(), self.hypervisor.autostarting()
-        asked = params.get("names")
-        haves = [found(self.hypervisor, domains[name], name in autostarting) for name in sorted(domains) if not asked or name in asked]
-        haves = [have for have in haves if have and selected(self.show(have), params) and self.is_on(have, params.get("storage"))]
-        facts = monitor.Monitor(self.hypervisor, params["gather"], params["timeout"]).facts(haves)
-        return {"vms": [{**self.show(have), **more} for have, more in zip(haves, facts)]}
-
-    def is_on(self, have, storage):
-        """True where a disk of the machine is in the storage, or no storage is asked for."""
-        if storage is None:
-            return True
-        root = os.path.realpath(self.hypervisor.storage_path(storage))
-        paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
-        return any(os.path.dirname(os.path.realpath(path)) == root for path in paths)
-
     def show(self, have):
-        """What a playbook sees: the options as they are, the state, the UUID."""
-        shown = {key: description.hide(key, value) for key, value in have.description.items()}
-        return {"name": have.name, "uuid": have.uuid, "state": have.state, "autostart": have.autostart, **shown}
-
-
-class Domain:
-    """One existing domain: its handle, state, and XML, each read at most once."""
-
-    def __init__(self, domain, autostart, state):
-        self.domain, self.autostart = domain, autostart
-        self.state, self.reason = state
-        self.name, self.uuid = domain.name(), domain.UUIDString()
-        self.is_active = self.state not in ("stopped", "crashed")
-        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-        self.root = lens.parse(domain.XMLDesc(flags))
-        self.description = description.read(self.root)
-
-    def running(self):
-        """The XML of the running machine."""
-        return lens.parse(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
-
-
-def found(hypervisor, domain, autostart):
-    """A Domain, or None where it went away while the list was read."""
-    try:
-        return Domain(domain, autostart, power.words_of(*hypervisor.domain_state(domain)))
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-        return None
+        """What a playbook sees."""
+        return have.show()
 
 
 def described(want):
