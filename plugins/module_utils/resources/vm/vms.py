@@ -84,6 +84,7 @@ class Vms(Resource):
         want = seed.include(self, plan, have, {**want, "disks": [disk for disk, _steps in resolved] or None})
         description.write(draft, want)
         after = description.read(draft)
+        check.check_draft(want, after)
         changes = description.shown(description.differences(before, after))
         if have is None or changes:
             verb = "define" if have is None else "edit"
