@@ -12,20 +12,22 @@ short_description: Progress in plain words
 version_added: 0.1.0
 description:
   - Shows the tasks of the playbook as they begin, those of roles only when they change something, messages as they are,
-    and failures as sentences.
+    and failures as sentences. Tasks that only look are not shown.
 author:
   - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - default_callback
 """
 
+import textwrap
 import time
 
 from ansible.plugins.callback import CallbackBase
 
 MESSAGES = ("ansible.builtin.debug", "debug")
-SILENT = MESSAGES + ("ansible.builtin.include_tasks", "include_tasks")
+SILENT = MESSAGES + ("ansible.builtin.include_tasks", "include_tasks", "ansible.builtin.stat", "stat")
 SLOW = 5  # seconds after which it is said how long a task took
+WIDTH = 110  # of a message that is one long sentence
 
 
 class CallbackModule(CallbackBase):
@@ -38,10 +40,11 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.begun = {}
+        self.changed = False
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self.begun[task._uuid] = time.monotonic()
-        if not task._role and task.action not in SILENT:
+        if not task._role and task.action not in SILENT and not task.action.endswith("_info"):
             self._display.display(f"* {task.get_name().strip()}")
 
     def v2_runner_on_ok(self, result):
@@ -49,7 +52,9 @@ class CallbackModule(CallbackBase):
         if task.action in MESSAGES:
             self.show_message(told.get("msg"))
         elif told.get("changed"):
-            self._display.display(f"    done: {task.get_name().strip().rpartition(' : ')[2]}{self.duration(task)}")
+            self.changed = True
+            what = f": {task.get_name().strip().rpartition(' : ')[2]}" if task._role else ""
+            self._display.display(f"    done{what}{self.duration(task)}")
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         told = result._result
@@ -62,9 +67,13 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result):
         self._display.display(f"UNREACHABLE: {result._host.get_name()}: {result._result.get('msg')}", stderr=True)
 
+    def v2_playbook_on_stats(self, stats):
+        if not self.changed and not stats.failures and not stats.dark:
+            self._display.display("Nothing had to be changed.")
+
     def show_message(self, message):
-        """Lines as they are, with space around them."""
-        lines = message if isinstance(message, list) else str(message).splitlines()
+        """Lines as they are, a sentence folded, with space around them."""
+        lines = message if isinstance(message, list) else textwrap.wrap(str(message), WIDTH, break_long_words=False)
         self._display.display("")
         for line in lines:
             self._display.display(f"  {line}")
