@@ -11,6 +11,7 @@ from ...errors import NotFound
 from ...hypervisor import faults
 from ...names import check_name
 from . import blueprint, check, description, power, removal, seed, waiting
+from .capabilities import Capabilities
 from .definition import uuid_of
 from .domain import found
 from .live import Live
@@ -31,6 +32,7 @@ class Vms(Resource):
         self.faults = (OSError,) + faults()
         self.media = Media(hypervisor, self.options) if hypervisor else None
         self.host = None
+        self.capabilities = Capabilities(hypervisor) if hypervisor else None
         self.touched = set()  # storages whose files changed
 
     def held(self, wants):
@@ -86,6 +88,7 @@ class Vms(Resource):
         after = description.read(draft)
         check.check_draft(want, after)
         changes = description.shown(description.differences(before, after))
+        self.capabilities.check(f"vm {want['name']}", draft, after, changes)
         if have is None or changes:
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
