@@ -122,10 +122,11 @@ class Vms(Resource):
         verbs = power.verbs(before, want["state"] if want["state"] == "restarted" else after)
         if plan.pending and want["restart"] == "if_needed" and after == "running":
             verbs = power.verbs(before, "restarted")
-        if "restart" in verbs or "stop" in verbs or "start" in verbs:
-            plan.pending = []
-        for verb in verbs:
-            plan.steps.append(self.power_step(verb, have, want, before if have else None, after))
+        powering = [self.power_step(verb, have, want, before if have else None, after) for verb in verbs]
+        if plan.pending and {"restart", "stop"} & set(verbs):
+            plan.steps.insert(0, keep_pending(plan))
+            powering.append(drop_pending(plan))
+        plan.steps += powering
         if want["wait_for"] != "none" and after == "running":
             what, seconds = want["wait_for"], want["wait_timeout"]
             apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
@@ -176,6 +177,17 @@ class Vms(Resource):
     def show(self, have):
         """What a playbook sees."""
         return have.show()
+
+
+def keep_pending(plan):
+    """The step before all others: whatever fails, everything still waits. Promises that nothing will."""
+    waits, plan.pending = plan.pending, []
+    return Step("keep", "pending", lambda: setattr(plan, "pending", waits), silent=True)
+
+
+def drop_pending(plan):
+    """The step after the machine went off: nothing waits any more."""
+    return Step("drop", "pending", lambda: setattr(plan, "pending", []), silent=True)
 
 
 def described(want):
