@@ -65,6 +65,7 @@ def check(have, want):
         check_device_name(want["name"], "interface", interface["name"], now.get("interfaces"))
         is_new = have is None or interfaces.find(have.root, interface) is None
         interfaces.check(want["name"], interface, is_new)
+        check_boot_order(f"vm {want['name']}: interface {interface['name']}", interface)
 
 
 def check_device_name(vm, kind, name, known):
@@ -146,6 +147,7 @@ def check_disk(vm, disk):
         raise Refused(f"{where}: {CDROM_ONLY}", "invalid_cdrom")
     if disk["remove"] and disk["state"] != "absent":
         raise Refused(f"{where}: remove: true deletes the volume, so it needs state: absent", "invalid_remove")
+    check_boot_order(where, disk)
     for key in ("volume", "image"):
         if disk.get(key):
             check_name(f"{where}: {key}", disk[key])
@@ -165,6 +167,12 @@ def check_draft(want, after):
         disks.check_limits(f"{where}: disk {name}", disk)
         if disk["bus"] == "ide" and NO_IDE.match(after["machine"] or ""):
             raise Refused(f"{where}: disk {name}: machine {after['machine']} has no ide bus; use sata", "invalid_bus")
+
+
+def check_boot_order(where, device):
+    """Places begin with 1; 0 takes a device out of the order."""
+    if (device.get("boot_order") or 0) < 0:
+        raise Refused(f"{where}: boot_order {device['boot_order']} is not at least 1 (0 takes it away)", "invalid_boot_order")
 
 
 def prefixed(kind, devices):

@@ -170,12 +170,12 @@ def clear_limit(element, field):
         element.remove(tune)
 
 
-def limit(want, key):
+def limit(want, key, where="disk"):
     """Requests or bytes a second; 0 takes a limit away, None is not said."""
     value = want.get(key)
     if value is None or isinstance(value, int):
         return value
-    return 0 if str(value).strip() == "0" else parse_size(value, key)
+    return 0 if str(value).strip() == "0" else parse_size(value, f"{where}: {key}")
 
 
 def free_target(root, bus):
@@ -212,7 +212,7 @@ def check(vm, want):
 def check_limits(where, disk):
     """No negative limits, and none of both directions beside one of a single direction; `disk` is a want or a description."""
     for key in LIMIT_KEYS:
-        if (limit(disk, key) or 0) < 0:
+        if (limit(disk, key, where) or 0) < 0:
             raise Refused(f"{where}: {key} is {disk[key]}; it must be at least 0, which takes the limit away", "invalid_limit")
     for both, parts in (("iops", ("read_iops", "write_iops")), ("bandwidth", ("read_bandwidth", "write_bandwidth"))):
         if limit(disk, both) and any(limit(disk, part) for part in parts):
