@@ -163,6 +163,9 @@ def check_draft(want, after):
     writers = [(disk["path"], f"disk {name}") for name, disk in after["disks"].items() if disks.is_writer(disk)]
     writers = [(path, name) for path, name in writers if path in {after["disks"][one]["path"] for one in named & set(after["disks"])}]
     refuse_twins(where, writers, "would both write {0}", "volume_in_use")
+    for name, interface in after["interfaces"].items():
+        if interface["type"] == "user" and interface["vlan"]:
+            raise Refused(f"{where}: interface {name}: user-mode networking has no VLANs (vlan: 0 takes the tag away)", "invalid_vlan")
     for name, disk in after["disks"].items():
         disks.check_limits(f"{where}: disk {name}", disk)
         if disk["bus"] == "ide" and NO_IDE.match(after["machine"] or ""):
