@@ -156,14 +156,18 @@ def write_options(element, want):
     lens.write(element, WRITTEN, said)
     for field in LIMITS:
         value = limit(want, field.key)
-        if value == 0:
-            clear_limit(element, field)
-        elif value is not None:
-            field.write(element, value)
+        if value is not None and value != field.read(element):
+            write_limit(element, field, value)
 
 
-def clear_limit(element, field):
-    """Take one limit away, and an empty <iotune> with it."""
+def write_limit(element, field, value):
+    """Set one limit, 0 takes it away; a burst others allowed goes where the limit does, or where it is not above it any more."""
+    burst = int(element.findtext(f"{field.path}_max") or 0)
+    for suffix in ("_max", "_max_length") if not value or burst <= value else ():
+        Field("", field.path + suffix).clear(element)
+    if value:
+        field.write(element, value)
+        return
     field.clear(element)
     tune = element.find("iotune")
     if tune is not None and not len(tune):
