@@ -16,7 +16,7 @@ class Capabilities:
     """libvirt's domain capabilities, read once for each kind of machine (a millisecond each)."""
 
     def __init__(self, hypervisor):
-        self.connection, self.known, self.networks = hypervisor.connection, {}, None
+        self.hypervisor, self.connection, self.known = hypervisor, hypervisor.connection, {}
         self.are_known = self.connection.getType() == "QEMU"
 
     def check(self, where, draft, after, changes):
@@ -43,9 +43,8 @@ class Capabilities:
         """A new connection is to a network there is; it may be inactive until the machine starts."""
         for name, interface in interfaces.items():
             if interface["type"] == "network" and not changes.keys().isdisjoint([f"interfaces.{name}", f"interfaces.{name}.source"]):
-                self.networks = self.networks or sorted(network.name() for network in self.connection.listAllNetworks(0))
-                if interface["source"] not in self.networks:
-                    there = ", ".join(self.networks) or "none"
+                if interface["source"] not in self.hypervisor.networks():
+                    there = ", ".join(sorted(self.hypervisor.networks())) or "none"
                     raise NotFound(
                         f"{where}: interface {name}: the hypervisor has no network {interface['source']} (there are: {there})", "network_not_found"
                     )

@@ -25,16 +25,18 @@ class Media:
         self.writers = {}  # {real path: machine} of the disks that were planned in this call
 
     def keys(self, wants):
-        """Lock keys of storages and volumes that a call may touch, as far as the task names them."""
-        named = set()
+        """Lock keys of what a call may read (storages, images) and of the volumes it may touch, as far as the task names them."""
+        named, images = set(), set()
         only = sorted(self.hypervisor.storage_paths())
         for want in wants:
+            images |= {(disk.get("image_storage") or disk.get("storage"), disk["image"]) for disk in want.get("disks") or () if disk.get("image")}
             files = [(disk.get("storage"), volume_name(want["name"], disk)) for disk in want.get("disks") or ()]
             if want.get("cloud_init"):
                 files += [(storage, f"{want['name']}-seed.iso") for storage in {want["cloud_init"].get("storage")} | {one for one, _name in files}]
             named |= {(storage or (only[0] if len(only) == 1 else None), name) for storage, name in files}
         known = sorted((storage, name) for storage, name in named if storage)
-        return [f"storage/{storage}" for storage, _name in known], [f"volume/{storage}/{name}" for storage, name in known]
+        read = [f"storage/{storage}" for storage, _name in known] + [f"volume/{storage}/{name}" for storage, name in images if storage]
+        return read, [f"volume/{storage}/{name}" for storage, name in known]
 
     def read(self, wants, roots):
         """Look at the volumes of all wanted disks. `roots`: the persistent XML of each VM, or None.
