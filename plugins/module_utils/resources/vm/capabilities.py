@@ -41,13 +41,11 @@ class Capabilities:
 
     def check_networks(self, where, interfaces, changes):
         """A new connection is to a network there is; it may be inactive until the machine starts."""
-        for name, interface in interfaces.items():
-            if interface["type"] == "network" and not changes.keys().isdisjoint([f"interfaces.{name}", f"interfaces.{name}.source"]):
-                if interface["source"] not in self.hypervisor.networks():
-                    there = ", ".join(sorted(self.hypervisor.networks())) or "none"
-                    raise NotFound(
-                        f"{where}: interface {name}: the hypervisor has no network {interface['source']} (there are: {there})", "network_not_found"
-                    )
+        new = {name: one for name, one in interfaces.items() if {f"interfaces.{name}", f"interfaces.{name}.source"} & changes.keys()}
+        for name, interface in new.items():
+            if interface["type"] == "network" and interface["source"] not in self.hypervisor.networks():
+                there = ", ".join(sorted(self.hypervisor.networks())) or "none"
+                raise NotFound(f"{where}: interface {name}: the hypervisor has no network {interface['source']} (there are: {there})", "network_not_found")
 
     def offered(self, where, draft, after):
         """The root of the capabilities for this emulator, architecture, machine type and virtualization."""
