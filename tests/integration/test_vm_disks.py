@@ -146,8 +146,8 @@ def test_a_change_is_one_step_and_the_result_tells_what_is_there(option, edited)
         shown = entry["state"]["disks"]["data"]
         assert (shown["target"], shown["bus"]) == (disk.find("target").get("dev"), disk.find("target").get("bus"))
         assert shown["path"] == disk.find("source").get("file")
-        plain = {key: value for key, value in want.items() if key.endswith("iops") or key in ("cache", "discard", "read_only", "shareable")}
-        assert {key: shown.get(key) for key in plain} == {key: None if value in (0, "default") and value is not False else value for key, value in plain.items()}
+        plain = {key: value for key, value in want.items() if key.endswith("iops") or key in ("discard", "read_only", "shareable")}
+        assert {key: shown.get(key) or 0 for key in plain} == plain
 
 
 REFUSED = {
@@ -163,6 +163,7 @@ REFUSED = {
     "a name twice": ([{"name": "a"}, {"name": "a"}], "duplicate_name"),
     "a volume twice": ([{"name": "a", "volume": "x.qcow2"}, {"name": "b", "volume": "x.qcow2"}], "volume_in_use"),
     "ide on q35": ([{"bus": "ide"}], "invalid_bus"),
+    "read-only on sata": ([{"bus": "sata", "read_only": True}], "invalid_bus"),
     "a cdrom on virtio": ([{"device": "cdrom", "bus": "virtio", "size": None}], "invalid_bus"),
     "a cdrom with a size": ([{"device": "cdrom"}], "invalid_cdrom"),
     "a name libvirt drops": ([{"name": "a.b"}], "invalid_name"),

@@ -20,12 +20,20 @@ class Capabilities:
         self.are_known = self.connection.getType() == "QEMU"
 
     def check(self, where, draft, after, changes):
-        """Refuse what is not offered, among those fields that change. `after` is the description of `draft`."""
+        """Refuse what is not offered, among those fields that change. `after` is the description of `draft`.
+
+        A machine type such as q35 becomes, in all three, the exact version that libvirt would write in its place.
+        """
         changing = ASKED_OF & {field for field, (_before, value) in changes.items() if value}
         if self.are_known:
             self.check_networks(where, after["interfaces"], changes)
         if self.are_known and changing:
-            self.check_kind(where, self.offered(where, draft, after), after, changing)
+            offered = self.offered(where, draft, after)
+            exact = offered.findtext("machine")
+            if "machine" in changing and exact:
+                draft.find("os/type").set("machine", exact)
+                after["machine"], changes["machine"] = exact, (changes["machine"][0], exact)
+            self.check_kind(where, offered, after, changing)
 
     def check_kind(self, where, offered, after, changing):
         """Firmware, TPM and CPU."""

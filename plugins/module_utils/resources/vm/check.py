@@ -168,6 +168,8 @@ def check_draft(want, after):
             raise Refused(f"{where}: interface {name}: user-mode networking has no VLANs (vlan: 0 takes the tag away)", "invalid_vlan")
     for name, disk in after["disks"].items():
         disks.check_limits(f"{where}: disk {name}", disk)
+        if disk["read_only"] and disk["device"] == "disk" and disk["bus"] in ("ide", "sata"):
+            raise Refused(f"{where}: disk {name}: the {disk['bus']} bus has no read-only disks; use virtio or scsi", "invalid_bus")
         if disk["bus"] == "ide" and NO_IDE.match(after["machine"] or ""):
             raise Refused(f"{where}: disk {name}: machine {after['machine']} has no ide bus; use sata", "invalid_bus")
 

@@ -70,6 +70,13 @@ def read_one(element):
     return {**found, **{key: found[key] or None for key in LIMIT_KEYS}}
 
 
+def identity(element):
+    """What tells a disk from others without a name: its file; the target of a drive, whose media change."""
+    source = element.find("source")
+    file = source.get("file") if source is not None and element.get("device") != "cdrom" else None
+    return file or element.find("target").get("dev")
+
+
 def find(root, name, path):
     """The disk a want speaks of: by alias or target, or else one without a name of ours that uses the same file."""
     known = elements(root)
