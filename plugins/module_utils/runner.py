@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 
 from .converge import converge, summary
 from .errors import IntakeError, Refused
@@ -106,9 +107,22 @@ def checked(module, resource, item):
         raise Refused(f"every {resource.noun} needs a name", "name_missing")
     outcome = validator(resource).validate(said(item))
     module.no_log_values.update(outcome._no_log_values)
-    if outcome.error_messages:
-        raise Refused(f"{resource.noun} {item['name']}: {'; '.join(outcome.error_messages)}", "invalid_options")
+    faults_found = [words_of(error) for error in outcome.errors] + (["a NUL character is in no option"] if has_nul(item) else [])
+    if faults_found:
+        raise Refused(f"{resource.noun} {item['name']}: {'; '.join(faults_found)}", "invalid_options")
     return outcome.validated_parameters
+
+
+def words_of(error):
+    """A validator's error; that of an unknown option only lists it."""
+    return f"Unsupported parameters: {error}" if isinstance(error, UnsupportedError) else str(error)
+
+
+def has_nul(value):
+    """True where a text has a NUL, which no file name, XML or program's argument can hold."""
+    if isinstance(value, (dict, list)):
+        return any(has_nul(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and "\0" in value
 
 
 def said(value):
@@ -149,3 +163,5 @@ def guarded(module, work):
         leave(module, failed=True, msg=str(error), reason=error.reason)
     except faults() as error:
         leave(module, failed=True, msg=f"libvirt: {error}", reason="libvirt_error")
+    except OSError as error:
+        leave(module, failed=True, msg=f"the system said: {error}", reason="os_error")

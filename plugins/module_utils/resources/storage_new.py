@@ -52,14 +52,14 @@ def create(storages, driver, name, where, fields, made):
     pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
     have = {"name": name, **driver.words(parse(pool.XMLDesc(1)))}
     try:
+        pool.setAutostart(fields["autostart"])  # first: a run killed later leaves a storage that is only not started yet
         driver.start(have, lambda: pool.create(0), pool.destroy)
-        pool.setAutostart(fields["autostart"])
     except BaseException:
         undo(driver, pool, have, made)
         raise
     if where["device"] and not where["attach"]:
         driver.open_to_guests(have)
-    if made:
+    if made and not os.statvfs(have["path"]).f_flag & os.ST_RDONLY:
         Catalogue(have["path"]).update(RECORD, kind=storages.noun, made_path=have["path"])
 
 
