@@ -13,6 +13,7 @@ all:
     ansible_ssh_private_key_file: {key}
     ansible_ssh_args: {options}
     ansible_ssh_pipelining: true
+    ansible_timeout: 120
     ansible_python_interpreter: /usr/bin/python3
   children:
     hypervisors:
