@@ -93,6 +93,8 @@ def hidden(value, key=""):
         return HIDDEN
     if isinstance(value, dict):
         return {inner: hidden(content, str(inner).lower()) for inner, content in value.items()}
+    if isinstance(value, str) and "://" in value and "?" in value:  # the query of a URL may be a signature
+        return f"{value.partition('?')[0]}?{HIDDEN}"
     return [hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
