@@ -20,7 +20,7 @@ from ..units import check_seconds
 from . import image_have, image_list
 from .image_contents import Contents, Twin
 from .image_match import same_content
-from .image_plan import ImagePlanner
+from .image_plan import ImagePlanner, named
 from .image_source import remote_of
 
 SPEC = {
@@ -126,7 +126,7 @@ class Images(Resource):
         labels = want.get("labels")
         if labels is not None:
             want = {**want, "labels": {str(key): str(value) for key, value in labels.items()}}
-        return ImagePlanner(self, have, want).plan()
+        return named(f"image {want['name']}", lambda: ImagePlanner(self, have, want).plan())()
 
     def settle(self):
         """libvirt sees the new files too."""

@@ -184,7 +184,8 @@ class ImagePlanner:
         if self.have["name"] == self.final_name:
             return
         final = os.path.join(self.root, self.final_name)
-        if os.path.lexists(final) and not os.path.samefile(final, self.have["path"]):  # one file: a run was killed between two names
+        two_names = os.path.exists(final) and os.path.samefile(final, self.have["path"])  # a run was killed between them
+        if os.path.lexists(final) and not two_names:
             raise Refused(f"{self.who}: cannot be renamed to {self.final_name}, which exists in storage {self.want['storage']}", "name_taken")
         self.refuse_users(f"cannot be renamed to {self.final_name}")
         self.step("rename", "name", self.rename, before=self.have["name"], after=self.final_name)

@@ -16,6 +16,7 @@ from .. import qcow2, remote
 from ..catalogue import Catalogue
 from ..checksum import Checksum
 from ..errors import NotFound, Refused
+from ..names import check_name
 
 
 class FromUrl:
@@ -99,6 +100,7 @@ class FromVolume:
 
     def check(self, images, want):
         who = f"image {want['name']}: volume {self.volume} in storage {self.storage}"
+        check_name("volume", self.volume)
         readable(self.path_of(images), who)
         writers = images.writers(self.path_of(images))
         if writers:
