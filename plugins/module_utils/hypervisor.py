@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from urllib.parse import urlsplit
 
-from . import lens
+from . import lens, silence
 from .errors import IntakeError, NotFound, NotReachable
 
 try:
@@ -121,11 +121,22 @@ class Hypervisor:
             raise IntakeError(
                 f"storage {name}: is not active; run intake_storage with name={name} state=present to start it", "storage_inactive"
             )
-        return self.once(("path", name), lambda: pool_path(pool))
+        path = self.once(("path", name), lambda: pool_path(pool))
+        if path and silence.silent(path):
+            raise NotReachable(f"storage {name}: {path} does not answer; its server is away, or the network to it", "storage_hangs")
+        return path
 
     def storage_paths(self):
+        """The directories of all active storages that have one and can be looked at, by storage name."""
+        return {name: path for name, path in self.active_paths().items() if not silence.silent(path)}
+
+    def silent_storages(self):
+        """The names of active storages whose server does not answer."""
+        return sorted(name for name, path in self.active_paths().items() if silence.silent(path))
+
+    def active_paths(self):
         """The directories of all active storages that have one, by storage name."""
-        found = {name: pool_path(pool) for name, pool in self.pools().items() if pool.isActive()}
+        found = self.once("paths", lambda: {name: pool_path(pool) for name, pool in self.pools().items() if pool.isActive()})
         return {name: path for name, path in found.items() if path}
 
     def refresh(self, name):
@@ -155,7 +166,7 @@ class Hypervisor:
             roots = list(self.domain_xmls()[name])
             roots += snapshot_roots(domain) if roots else []
             for path in sorted({path for root in roots for path in named_files(root, self)}):
-                users[os.path.realpath(path)].append(name)
+                users[silence.real(path)].append(name)
         return dict(users)
 
     def volume_path(self, pool, volume):

@@ -28,9 +28,10 @@ def plan_absent(storages, plan, have, want):
     refuse_used(storages.hypervisor, have, "removed")
     pool = storages.hypervisor.pool(plan.name)
     if have["state"] == "active":
-        plan.steps.append(Step("stop", "state", pool.destroy, before="active"))
+        driver = DRIVERS[have["type"]]
+        plan.steps.append(Step("stop", "state", lambda: driver.stop(have, pool.destroy), before="active"))
     if have["persistent"]:
-        fields = {key: (have[key], None) for key in ("type", "path", "device", "fs", "autostart", "description", "labels") if have[key]}
+        fields = {key: (have[key], None) for key in ("type", "path", "device", "fs", "server", "export", "autostart", "description", "labels") if have[key]}
         plan.steps.append(Step("remove", "storage", lambda: undefine(pool, have), fields=fields))
     if storages.hypervisor.is_local and is_ours_to_remove(have):
         plan.steps.append(Step("remove", "path", lambda: remove_path(plan, have), before=have["path"]))
@@ -45,7 +46,7 @@ def undefine(pool, have):
 def is_ours_to_remove(have):
     """True for a mount point that a run of ours made, and for a directory of ours in which nothing but our own record is."""
     made = have["made_path"] == have["path"]
-    if have["device"]:
+    if DRIVERS[have["type"]].has_mount(have):
         return made or have["path"] == os.path.join(DEFAULT_ROOT, have["name"])
     return made and set(have["seen"].get("names", ["?"])) <= {FOLDER} and set(records_of(have)) <= {f"{RECORD}.json"}
 
@@ -61,7 +62,7 @@ def records_of(have):
 def remove_path(plan, have):
     """rmdir, never more: what is in the way stays, with a warning."""
     try:
-        if not have["device"]:
+        if not DRIVERS[have["type"]].has_mount(have):
             Catalogue(have["path"]).remove(RECORD)
             os.rmdir(os.path.join(have["path"], FOLDER))
         os.rmdir(have["path"])

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import string
 from xml.etree import ElementTree as ET
 
-from ... import lens
+from ... import lens, silence
 from ...errors import Refused
 from ...lens import INTEGER, Field, Presence
 from ...units import parse_size
@@ -212,4 +211,4 @@ def check(vm, want):
 
 def same_file(one, other):
     """True where two paths are one file."""
-    return os.path.realpath(one) == os.path.realpath(other)
+    return silence.real(one) == silence.real(other)

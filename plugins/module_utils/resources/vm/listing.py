@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ... import silence
 from ...converge import selected
 from .domain import found
 from .monitor import Monitor
@@ -34,6 +35,6 @@ class Listing:
         """True where a disk of the machine is in the storage, or no storage is asked for."""
         if storage is None:
             return True
-        root = os.path.realpath(self.hypervisor.storage_path(storage))
+        root = silence.real(self.hypervisor.storage_path(storage))
         paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
-        return any(os.path.dirname(os.path.realpath(path)) == root for path in paths)
+        return any(os.path.dirname(silence.real(path)) == root for path in paths)
