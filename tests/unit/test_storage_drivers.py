@@ -125,7 +125,8 @@ def test_pool_documents_are_written_read_and_edited_with_all_else_kept():
     network = {"server": None, "export": None, "version": None}
     words = {"path": "/srv/x", "device": "/dev/disk/by-uuid/1-2", "fs": "xfs", "mount_options": ["noatime"], **network}
     assert pool.words_of(root) == words
-    changed = pool.with_changes(text.replace("</target>", "<permissions><mode>0711</mode></permissions></target>"), {"mount_options": ["discard", "nodiratime"]})
+    foreign = text.replace("</target>", "<permissions><mode>0711</mode></permissions></target>")
+    changed = pool.with_changes(foreign, {"mount_options": ["discard", "nodiratime"]})
     assert pool.options_of(parse(changed)) == ["discard", "nodiratime"] and "0711" in changed
     assert pool.options_of(parse(pool.with_changes(changed, {"mount_options": []}))) == []
     assert pool.words_of(parse(pool.document("d", "/srv/d"))) == {"path": "/srv/d", "device": None, "fs": None, "mount_options": [], **network}
