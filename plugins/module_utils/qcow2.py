@@ -54,10 +54,26 @@ def read_header(path, file, start):
     if not offset:
         return {"format": "qcow2", "virtual_size": size, "backing": None, "backing_format": None}
     file.seek(offset)
-    name = os.fsdecode(file.read(min(length, 1023)))
+    name = backing_file(os.fsdecode(file.read(min(length, 1023))))
     if not name.startswith(("/", "json:")) and "://" not in name:
         name = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(path)), name))
     return {"format": "qcow2", "virtual_size": size, "backing": name, "backing_format": backing_format(start, header, offset)}
+
+
+def backing_file(name):
+    """The file that a backing name means: QEMU takes "file:/path" and "json:{...}" too. What is no file is left as it is."""
+    if not name.startswith("json:"):
+        return name[len("file:") :] if name.startswith("file:") and "://" not in name else name
+    try:
+        node = json.loads(name[len("json:") :])
+        while isinstance(node, dict):
+            inner = node.get("file.filename") or node.get("filename")
+            if inner:
+                return backing_file(inner)
+            node = node.get("file")
+    except ValueError:
+        pass
+    return name
 
 
 def backing_format(start, position, end):

@@ -9,9 +9,12 @@ with NFS 4.2), and holes stay holes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import signal
+import time
 
 from .errors import IntakeError, Refused
 from .units import about
@@ -20,6 +23,7 @@ PARTIAL = ".intake-partial-"
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 CHUNK = 64 << 20  # bytes the kernel copies at a time
 BUFFER = 1 << 20
+ENDING = 10  # seconds a killed process may take to close its files
 NOT_HERE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, errno.ETXTBSY, errno.EPERM)
 
 
@@ -29,11 +33,45 @@ def partial_path(root, name):
 
 
 def discard_partial(root, name):
-    """Remove what a killed run left of a file; no error if there is nothing."""
+    """Remove what a killed run left of a file, and what still writes it; no error if there is nothing."""
+    partial = partial_path(root, name)
+    if os.path.lexists(partial):
+        for process in orphans(partial):
+            end(process)
+        os.unlink(partial)
+
+
+def orphans(partial):
+    """The processes of qemu-img that outlived the run that started them, and still hold its locks on the source."""
+    processes = [entry for entry in os.listdir("/proc") if entry.isdigit() and command_of(entry) == "qemu-img"]
+    return [int(process) for process in processes if os.path.realpath(partial) in files_of(process)]
+
+
+def end(process):
+    """Kill a process and wait until its files are closed, and with them its locks."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + ENDING
+    while files_of(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def command_of(process):
+    """The name of a program that runs, or None when it has ended."""
     try:
-        os.unlink(partial_path(root, name))
-    except FileNotFoundError:
-        pass
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def files_of(process):
+    """The paths of the files a process has open; none once it has ended."""
+    folder = f"/proc/{process}/fd"
+    try:
+        return [os.path.realpath(os.path.join(folder, name)) for name in os.listdir(folder)]
+    except OSError:
+        return []
 
 
 def leftovers(root):
@@ -144,6 +182,9 @@ def rename_new(partial, final):
     try:
         os.link(partial, final)
     except FileExistsError as taken:
+        if os.path.samefile(partial, final):  # a run was killed between the two names
+            os.unlink(partial)
+            return
         raise Refused(f"{final} was made by somebody else meanwhile; it was not touched", "exists") from taken
     os.unlink(partial)
 

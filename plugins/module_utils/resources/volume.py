@@ -53,6 +53,7 @@ class Volumes(Resource):
         self.faults = (OSError,) + faults()
         self.graph = Graph(hypervisor)
         self.touched = set()
+        self.engaged = {}
 
     def identity(self, want):
         """The same name may be in two storages."""
@@ -61,9 +62,9 @@ class Volumes(Resource):
     @contextlib.contextmanager
     def held(self, wants):
         """The volumes, their new names and sources, and the storages they are in; leftovers of killed runs go first."""
-        storages, volumes = keys_of(wants)
-        with locks.hold(exclusive=volumes, shared=storages, timeout=self.options.get("lock_timeout", 60)):
-            self.sweep({want["storage"] for want in wants if want.get("storage")})
+        shared, volumes = keys_of(wants)
+        with locks.hold(exclusive=volumes, shared=shared, timeout=self.options.get("lock_timeout", 60)):
+            self.sweep({storage for want in wants if want.get("storage") for storage, _name in places(want)})
             yield
 
     def sweep(self, storages):
@@ -99,17 +100,19 @@ class Volumes(Resource):
             raise Refused(f"volume {want['name']}: is an image; intake_image keeps it", "kind_mismatch")
         if want["state"] == "absent":
             if have:
-                self.plan_removal(plan, have)
+                self.plan_removal(plan, have, want)
         elif have is None:
             volume_create.plan(self, plan, want)
         else:
             volume_change.plan(self, plan, have, want)
         return plan
 
-    def plan_removal(self, plan, have):
+    def plan_removal(self, plan, have, want):
         """Delete a file that nobody uses."""
-        self.refuse_read_only(have, "removed")
+        if want.get("read_only") is not False:
+            self.refuse_read_only(have, "removed")
         self.refuse_used(have, "removed")
+        self.engage(want, have["path"])
         shown = {key: (have[key], None) for key in ("path", "size", "format", "description") if have[key]}
         plan.steps.append(Step("delete", "volume", lambda: self.delete(have), DESTRUCTIVE, fields=shown))
 
@@ -118,6 +121,17 @@ class Volumes(Resource):
         os.unlink(have["path"])
         volume_have.catalogue(self, have["storage"]).remove(have["name"])
         self.touched.add(have["storage"])
+
+    def engage(self, want, path, change=True):
+        """Refuse items of one call that work on one file, unless all of them only read it: they run at the same time."""
+        mine, here = self.identity(want), self.engaged.setdefault(path, {})
+        for other, changes in here.items():
+            if other != mine and (change or changes):
+                raise Refused(
+                    f"volume {want['name']}: {path} is worked on by volume {other[1]} of the same call; use a call of its own",
+                    "conflicting_items",
+                )
+        here[mine] = change or here.get(mine, False)
 
     def refuse_used(self, have, what):
         """Nothing is done to a file that somebody depends on or has open."""
@@ -133,7 +147,7 @@ class Volumes(Resource):
 
     def settle(self):
         """libvirt looks at the storages again."""
-        touched, self.touched = self.touched, set()
+        touched, self.touched, self.engaged = self.touched, set(), {}
         for storage in sorted(touched):
             self.hypervisor.refresh(storage)
         self.graph = Graph(self.hypervisor)
@@ -161,17 +175,17 @@ class Volumes(Resource):
 
 
 def places(want):
-    """Where a want may be: where it was, and where it shall be."""
-    storages = [want["storage"]] + [want["new_storage"]] * bool(want.get("new_storage"))
-    names = [want["name"]] + [want["new_name"]] * bool(want.get("new_name"))
-    return [(storage, name) for storage in storages for name in names]
+    """Where a want may be: where it was, and where it shall be. What shall go is looked for under its own name only."""
+    here, there = (want["storage"], want["name"]), volume_have.destination(want)
+    return [here] if want["state"] == "absent" or there == here else [here, there]
 
 
 def keys_of(wants):
-    """Lock keys of storages and of volumes."""
-    storages, volumes = set(), set()
+    """Lock keys of what is only read (storages, sources of clones) and of volumes."""
+    shared, volumes = set(), set()
     for want in wants:
         for storage, name in places(want) if want.get("storage") else ():
-            storages.add(f"storage/{storage}")
+            shared.add(f"storage/{storage}")
             volumes.add(f"volume/{storage}/{name}")
-    return storages, volumes
+        shared.update(f"volume/{storage}/{name}" for storage, name in [volume_have.source_place(want)] if name)
+    return shared, volumes

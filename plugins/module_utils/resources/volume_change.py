@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import lens, qcow2, transfer
+from .. import lens, transfer
 from ..converge import DESTRUCTIVE, LIVE, Step
 from ..errors import Refused
 from ..programs import run
@@ -25,7 +25,7 @@ def plan(volumes, plan_, have, want):
     plan_format(volumes, plan_, locked, want)
     plan_size(volumes, plan_, locked, want)
     if moves:
-        plan_relocation(volumes, plan_, locked, *moves)
+        plan_relocation(volumes, plan_, have, want, *moves)
     elif have["_moving_from"]:
         plan_leaving(volumes, plan_, have)
 
@@ -56,13 +56,13 @@ def plan_size(volumes, plan_, have, want):
         return
     where = f"volume {have['name']}"
     size = parse_size(want["size"], f"{where}: size")
+    if have["size"] in (size, volume_have.whole_sectors(size)):
+        return
     if size < have["size"]:
         raise Refused(
             f"{where}: is {format_size(have['size'])}, asked for {format_size(size)}; shrinking would lose data", "shrink_refused"
         )
-    size = -(-size // 512) * 512
-    if size == have["size"]:
-        return
+    size = volume_have.whole_sectors(size)
     volumes.refuse_read_only(have, "resized")
     overlays = [volumes.graph.overlay_words(path) for path in volumes.graph.overlays(have["path"])]
     if overlays:
@@ -70,7 +70,8 @@ def plan_size(volumes, plan_, have, want):
     running = running_user(volumes, have)
     if running is None and volume_have.is_open(have):
         raise Refused(f"{where}: is open in a QEMU that is no machine of this hypervisor; it cannot be resized meanwhile", "volume_in_use")
-    apply = resizer(volumes, have, want, size, running)
+    volumes.engage(want, have["path"])
+    apply = volume_have.named(where, resizer(volumes, have, want, size, running))
     plan_.steps.append(Step("grow", "size", apply, LIVE, format_size(have["size"]), format_size(size)))
 
 
@@ -81,10 +82,20 @@ def running_user(volumes, have):
         if domain is None or not domain.isActive():
             continue
         for disk in lens.parse(domain.XMLDesc(0)).iterfind("devices/disk"):
-            source = disk.find("source")
-            if source is not None and source.get("file") and os.path.realpath(source.get("file")) == os.path.realpath(have["path"]):
+            path = disk_path(volumes.hypervisor, disk)
+            if path and os.path.realpath(path) == os.path.realpath(have["path"]):
                 return domain, disk.find("target").get("dev")
     return None
+
+
+def disk_path(hypervisor, disk):
+    """The file of a <disk>, also where it is named by pool and volume; None for disks that are no files."""
+    source = disk.find("source")
+    if source is None:
+        return None
+    if source.get("pool") and source.get("volume"):
+        return hypervisor.volume_path(source.get("pool"), source.get("volume"))
+    return source.get("file")
 
 
 def resizer(volumes, have, want, size, running):
@@ -109,6 +120,7 @@ def plan_format(volumes, plan_, have, want):
         return
     volumes.refuse_read_only(have, "converted")
     volumes.refuse_used(have, "converted")
+    volumes.engage(want, have["path"])
 
     def apply():
         root, name = os.path.dirname(have["path"]), have["name"]
@@ -125,41 +137,50 @@ def plan_format(volumes, plan_, have, want):
             raise
         volumes.touched.add(have["storage"])
 
+    apply = volume_have.named(f"volume {have['name']}", apply)
     plan_.steps.append(Step("convert", "format", apply, LIVE, have["format"], form))
 
 
 def relocation(have, want):
     """(storage, name) it shall have, or None where it has them."""
-    place = want.get("new_storage") or want["storage"], want.get("new_name") or want["name"]
-    if not want.get("new_storage") and not want.get("new_name"):
-        return None
+    place = volume_have.destination(want)
     return None if place == (have["storage"], have["name"]) else place
 
 
-def plan_relocation(volumes, plan_, have, storage, name):
+def plan_relocation(volumes, plan_, have, want, storage, name):
     """Rename within a storage, or copy to another one and leave the first."""
     where = f"volume {have['name']}"
     taken = volume_have.read(volumes, storage, name)
+    volumes.refuse_used(have, "moved")
+    volumes.engage(want, have["path"])
+    volumes.engage(want, os.path.join(volumes.hypervisor.storage_path(storage), name))
     if taken and taken["_moving_from"] == have["path"]:
         plan_.steps.append(Step("leave", "storage", lambda: leave(volumes, taken), DESTRUCTIVE, have["storage"], storage))
         return
-    if taken:
+    if taken and not os.path.samefile(taken["path"], have["path"]):  # the same: a rename was killed between its two names
         raise Refused(f"{where}: storage {storage} has a file {name} already", "exists")
-    volumes.refuse_used(have, "moved")
     if storage == have["storage"]:
-        plan_.steps.append(Step("rename", "name", lambda: rename(volumes, have, name), LIVE, have["name"], name))
+        apply = volume_have.named(where, lambda: rename(volumes, have, name))
+        plan_.steps.append(Step("rename", "name", apply, LIVE, have["name"], name))
         return
     if have["backing"]:
         raise Refused(f"{where}: is a linked clone of {have['backing']}; make a full clone in storage {storage} instead", "linked_clone")
     before, after = f"{have['storage']}/{have['name']}", f"{storage}/{name}"
-    plan_.steps.append(Step("move", "storage", lambda: move(volumes, have, storage, name), LIVE, before, after))
+    apply = volume_have.named(where, lambda: move(volumes, have, storage, name))
+    plan_.steps.append(Step("move", "storage", apply, LIVE, before, after))
 
 
 def rename(volumes, have, name):
     """The record goes first: a crash between leaves the file under its old name with the facts of its header."""
     records = volume_have.catalogue(volumes, have["storage"])
-    records.put(name, records.get(have["name"]))
-    transfer.rename_new(have["path"], os.path.join(os.path.dirname(have["path"]), name))
+    records.remove(name)
+    if records.get(have["name"]):
+        records.put(name, records.get(have["name"]))
+    try:
+        transfer.rename_new(have["path"], os.path.join(os.path.dirname(have["path"]), name))
+    except BaseException:
+        records.remove(name)
+        raise
     records.remove(have["name"])
     volumes.touched.add(have["storage"])
 
@@ -172,7 +193,8 @@ def move(volumes, have, storage, name):
     partial = transfer.partial_path(root, name)
     try:
         transfer.copy_file(have["path"], partial)
-        record = {"kind": "volume", **record, "format": record.get("format") or have["format"], "moving_from": have["path"]}
+        record = {"kind": "volume", **record, "format": record.get("format") or have["format"]}
+        record.update(moving_from=have["path"], moving_stamp=volume_have.stamp(have["path"]))
         volume_have.catalogue(volumes, storage).put(name, record)
         transfer.publish(partial, os.path.join(root, name), volume_create.MODE)
     except BaseException:
@@ -182,8 +204,11 @@ def move(volumes, have, storage, name):
 
 
 def plan_leaving(volumes, plan_, have):
-    """A killed move is finished, if the old file is still there."""
-    if os.path.exists(have["_moving_from"]):
+    """A killed move is finished, unless somebody has begun to use the old file."""
+    users = volumes.graph.users(have["_moving_from"])
+    if users:
+        plan_.warnings.append(f"volume {have['name']}: was copied from {have['_moving_from']}, which stays since {', '.join(users)} use it")
+    else:
         plan_.steps.append(Step("leave", "storage", lambda: leave(volumes, have), DESTRUCTIVE, have["_moving_from"], have["path"]))
 
 
@@ -191,11 +216,11 @@ def leave(volumes, moved):
     """Remove the file a volume was copied from, and the note of it."""
     old = moved["_moving_from"]
     folder, name = os.path.split(old)
-    if os.path.exists(old) and not qcow2.is_open(old):
-        os.unlink(old)
+    volume_have.refuse_open({"name": name, "path": old}, "removed")
+    os.unlink(old)
     for storage, root in volumes.hypervisor.storage_paths().items():
         if root == folder:
             volume_have.catalogue(volumes, storage).remove(name)
             volumes.touched.add(storage)
-    volume_have.catalogue(volumes, moved["storage"]).update(moved["name"], moving_from=None)
+    volume_have.catalogue(volumes, moved["storage"]).update(moved["name"], moving_from=None, moving_stamp=None)
     volumes.touched.add(moved["storage"])

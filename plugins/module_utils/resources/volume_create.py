@@ -24,18 +24,25 @@ def plan(volumes, plan_, want):
     """The step that makes one volume; everything that can be refused is refused here."""
     where = f"volume {want['name']}"
     source = source_of(volumes, want)
-    size = parse_size(want["size"], f"{where}: size") if want.get("size") else source and source["size"]
+    size = source and source["size"]
+    if want.get("size"):
+        asked = parse_size(want["size"], f"{where}: size")
+        size = size if asked == size else volume_have.whole_sectors(asked)
     if not size:
         raise Refused(f"{where}: does not exist; say its size, or the image or source_volume to make it from", "size_missing")
     form = want.get("format") or (source["format"] if source else "qcow2")
+    storage, name = volume_have.destination(want)
+    volumes.engage(want, os.path.join(volumes.hypervisor.storage_path(storage), name))
     if source:
         check_source(volumes, where, want, source, size, form)
+        volumes.engage(want, source["path"], change=False)
+    want = {**want, "storage": storage, "name": name}
     check_preallocation(volumes, where, want, size, source)
     record = {key: want.get(key) for key in ("description", "read_only")}
     record["labels"] = {str(key): str(value) for key, value in (want.get("labels") or {}).items()}
     record.update(kind="volume", format=form, source=source and f"{source['storage']}/{source['name']}")
     make = Maker(volumes, want, source, size, form, record)
-    plan_.steps.append(Step("create", "volume", make, fields=shown(want, size, form, record)))
+    plan_.steps.append(Step("create", "volume", volume_have.named(where, make), fields=shown(want, size, form, record)))
 
 
 def shown(want, size, form, record):
@@ -54,9 +61,8 @@ def source_of(volumes, want):
         raise Refused(f"volume {want['name']}: is asked to be made from an image and from a volume; say one of them", "two_sources")
     if not said:
         return None
-    name = check_name("volume", want[said[0]])
-    storage = want.get({"image": "image_storage", "source_volume": "source_storage"}[said[0]]) or want["storage"]
-    found = volume_have.read(volumes, storage, name)
+    storage, name = volume_have.source_place(want)
+    found = volume_have.read(volumes, storage, check_name("volume", name))
     if not found:
         kind = said[0].replace("_", " ")
         raise NotFound(f"volume {want['name']}: {kind} {name} does not exist in storage {storage}", f"{said[0]}_not_found")
@@ -121,6 +127,7 @@ class Maker:
         if not self.source:
             create(partial, self.form, self.size, self.want.get("preallocation"))
         elif self.want["clone"] == "linked":
+            begin(partial)
             backing = ["-b", self.source["path"], "-F", self.source["format"]]
             run(["qemu-img", "create", "-q", "-f", "qcow2"] + backing + [partial, self.size])
         else:
@@ -132,12 +139,16 @@ class Maker:
 def create(partial, form, size, preallocation):
     """An empty file; raw files without preallocation are only a length."""
     options = ["-o", f"preallocation={preallocation}"] if preallocation else []
+    begin(partial)
     if form == "raw" and not options:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-        os.ftruncate(descriptor, -(-size // 512) * 512)
-        os.close(descriptor)
+        os.truncate(partial, size)
         return
     run(["qemu-img", "create", "-q", "-f", form] + options + [partial, size], timeout=CONVERT_SECONDS)
+
+
+def begin(partial):
+    """An empty file that nobody else can read, whatever program fills it."""
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
 
 
 def copy(source, partial, form):
@@ -150,4 +161,5 @@ def copy(source, partial, form):
 
 def convert(path, source_form, partial, form):
     """Let qemu-img read a whole chain and write one file of another format."""
+    begin(partial)
     run(["qemu-img", "convert", "-q", "-f", source_form, "-O", form, "-W", path, partial], timeout=CONVERT_SECONDS)

@@ -11,6 +11,27 @@ import stat
 from .. import qcow2
 from ..catalogue import Catalogue
 from ..errors import IntakeError, NotReachable, Refused
+from ..space import is_full
+
+SECTOR = 512
+
+
+def destination(want):
+    """(storage, name) a volume shall have in the end."""
+    return want.get("new_storage") or want["storage"], want.get("new_name") or want["name"]
+
+
+def source_place(want):
+    """(storage, name) of the image or volume a new one is made from; the name is None where it is made from nothing."""
+    for key, storage in (("image", "image_storage"), ("source_volume", "source_storage")):
+        if want.get(key):
+            return want.get(storage) or want["storage"], want[key]
+    return want["storage"], None
+
+
+def whole_sectors(size):
+    """Bytes of the smallest disk that holds so many."""
+    return -(-size // SECTOR) * SECTOR
 
 
 def catalogue(volumes, storage):
@@ -57,8 +78,23 @@ def describe(storage, name, path, found, record):
         "labels": record.get("labels") or {},
         "read_only": bool(record.get("read_only")),
         "source": record.get("source"),
-        "_moving_from": record.get("moving_from"),
+        "_moving_from": moving_from(record),
     }
+
+
+def stamp(path):
+    """What tells one state of a file from every other."""
+    found = os.stat(path)
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def moving_from(record):
+    """The file a volume was copied from by a killed move; None where it is gone, was written since, or is another host's."""
+    path = record.get("moving_from")
+    try:
+        return path if path and stamp(path) == record.get("moving_stamp") else None
+    except OSError:
+        return None
 
 
 def read_all(volumes, storage, warnings):
@@ -87,6 +123,23 @@ def is_open(have):
         return qcow2.is_open(have["path"])
     except OSError:
         return None
+
+
+def named(where, apply):
+    """The step, with errors that say which volume they are about, and when a storage is full."""
+
+    def step():
+        try:
+            apply()
+        except IntakeError as error:
+            full = "No space left on device" in str(error)
+            raise type(error)(str(error) if str(error).startswith(where) else f"{where}: {error}", "no_space" if full else error.reason) from error
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise IntakeError(f"{where}: the storage is full: {error.strerror}", "no_space") from error
+
+    return step
 
 
 def refuse_open(have, what):

@@ -57,8 +57,8 @@ def read(root):
 
 def write(root, want):
     """Bring the said options into the XML; what is not said stays."""
-    plain = {key: want.get(key) for key in ("description", "kernel", "initrd", "cmdline", "virt_type")}
-    lens.write(root, FIELDS, plain)
+    lens.write(root, FIELDS, {"description": want.get("description"), **boot_files(want)})
+    write_virt_type(root, want.get("virt_type"))
     write_memory(root, want)
     write_cpus(root, want)
     write_cpu_model(root, want)
@@ -68,6 +68,21 @@ def write(root, want):
     write_firmware(root, want)
     if want.get("labels") is not None:
         write_labels(root, want["labels"])
+
+
+def boot_files(want):
+    """Kernel, initrd and command line; the last two are nothing without the first, and QEMU would not start with them."""
+    said = {key: want.get(key) for key in ("kernel", "initrd", "cmdline")}
+    return dict.fromkeys(said, "") if said["kernel"] == "" else said
+
+
+def write_virt_type(root, kind):
+    """`auto` was decided when the machine was made; a CPU that only KVM can pass through becomes the best of emulation."""
+    if kind in (None, "auto"):
+        return
+    BY_KEY["virt_type"].write(root, kind)
+    if kind == "qemu" and BY_KEY["cpu_mode"].read(root) == "host-passthrough":
+        write_cpu_model(root, {"cpu_mode": "maximum"})
 
 
 def write_memory(root, want):

@@ -24,8 +24,14 @@ def set_name(element, name):
     lens.ensure(element, "alias").set("name", PREFIX + name)
 
 
-def set_boot_order(root, element, order):
-    """Give a device its place; libvirt allows either these or the list in <os>, so the list goes."""
+def write_boot_order(root, element, order):
+    """Give a device its place, 0 takes it away; libvirt allows either these or the list in <os>, so the list goes."""
+    if order is None or order == (BOOT_ORDER.read(element) or 0):
+        return
+    boot = element.find("boot")
+    if order == 0:
+        element.remove(boot)
+        return
     BOOT_ORDER.write(element, order)
     os_element = root.find("os")
     for boot in os_element.findall("boot"):

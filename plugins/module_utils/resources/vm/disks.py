@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import string
 from xml.etree import ElementTree as ET
 
@@ -16,6 +17,7 @@ from ...units import parse_size
 from . import device
 from .definition import digest
 
+SERIAL = re.compile(r"[A-Za-z0-9 _.+-]{1,36}\Z")  # QEMU's driver in libvirt refuses others, some only at the start
 PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 LIMITS = (
     Field("iops", "iotune/total_iops_sec", None, INTEGER),
@@ -93,8 +95,7 @@ def write(root, want, vm):
     write_bus(root, element, want)
     write_source(element, want)
     write_options(element, want)
-    if want.get("boot_order") and want["boot_order"] != device.BOOT_ORDER.read(element):
-        device.set_boot_order(root, element, want["boot_order"])
+    device.write_boot_order(root, element, want.get("boot_order"))
 
 
 def make(root, want, vm):
@@ -190,23 +191,36 @@ def ensure_controller(root, bus):
 
 
 def purge(root, wanted):
-    """Take away every disk that no want names."""
-    names = {want["name"] for want in wanted} | {"cloud-init"}
-    for name, element in elements(root).items():
-        if name not in names:
+    """Take away every disk that no want speaks of, be it by the file of a disk that has no name yet."""
+    kept = [find(root, want["name"], want.get("path")) for want in wanted] + [find(root, "cloud-init", None)]
+    for element in elements(root).values():
+        if not any(element is one for one in kept):
             root.find("devices").remove(element)
 
 
 def check(vm, want):
     """Refuse what cannot be meant, before anything has moved."""
     where = f"vm {vm}: disk {want['name']}"
-    if want.get("serial") and len(want["serial"]) > 36:
-        raise Refused(f"{where}: a serial has at most 36 characters", "invalid_serial")
-    for both, parts in (("iops", ("read_iops", "write_iops")), ("bandwidth", ("read_bandwidth", "write_bandwidth"))):
-        if limit(want, both) and any(limit(want, part) for part in parts):
-            raise Refused(f"{where}: {both} limits reading and writing together, so it excludes {' and '.join(parts)}", "invalid_limit")
+    if want.get("serial") and not SERIAL.match(want["serial"]):
+        raise Refused(f"{where}: a serial is made of at most 36 letters, digits, blanks and any of _-.+", "invalid_serial")
+    check_limits(where, want)
     if want.get("device") == "cdrom" and want.get("bus") == "virtio":
         raise Refused(f"{where}: a cdrom cannot be on the virtio bus; use sata or scsi", "invalid_bus")
+
+
+def check_limits(where, disk):
+    """No negative limits, and none of both directions beside one of a single direction; `disk` is a want or a description."""
+    for key in LIMIT_KEYS:
+        if (limit(disk, key) or 0) < 0:
+            raise Refused(f"{where}: {key} is {disk[key]}; it must be at least 0, which takes the limit away", "invalid_limit")
+    for both, parts in (("iops", ("read_iops", "write_iops")), ("bandwidth", ("read_bandwidth", "write_bandwidth"))):
+        if limit(disk, both) and any(limit(disk, part) for part in parts):
+            raise Refused(f"{where}: {both} limits reading and writing together, so it excludes {' and '.join(parts)}", "invalid_limit")
+
+
+def is_writer(disk):
+    """True where a described disk writes its file and does not share it."""
+    return bool(disk["path"]) and not disk["shareable"] and not disk["read_only"] and disk["device"] == "disk"
 
 
 def same_file(one, other):

@@ -101,19 +101,30 @@ def read_graphics(root):
 
 def write_graphics(root, want):
     """One graphics device, listening on 127.0.0.1 unless said; type none takes it and its video card away."""
-    have, devices = read_graphics(root), root.find("devices")
-    if want["type"] == "none" or (have and have["type"] != want["type"]):
-        for tag in ("graphics", "video", "audio") if want["type"] == "none" else ("graphics",):
-            for element in devices.findall(tag):
-                devices.remove(element)
-    if want["type"] == "none":
-        return
+    devices = root.find("devices")
     element = devices.find("graphics")
+    if want["type"] == "none":
+        for tag in ("graphics", "video", "audio") if element is not None else ():
+            for one in devices.findall(tag):
+                devices.remove(one)
+        return
+    if element is not None and element.get("type") != want["type"]:
+        change_protocol(element, want["type"])
     if element is None:
         element = ET.SubElement(devices, "graphics", type=want["type"], autoport="yes", listen="127.0.0.1")
         if devices.find("video") is None:
             ET.SubElement(ET.SubElement(devices, "video"), "model", type="virtio")
     write_endpoint(element, want)
+
+
+def change_protocol(element, protocol):
+    """Address, port and password stay; what only the other protocol knows goes."""
+    kept = {key: element.get(key) for key in ("port", "autoport", "listen", "passwd", "passwdValidTo") if element.get(key)}
+    for child in list(element):
+        if child.tag != "listen":
+            element.remove(child)
+    element.attrib.clear()
+    element.attrib.update(type=protocol, **kept)
 
 
 def write_endpoint(element, want):
@@ -131,10 +142,11 @@ def write_endpoint(element, want):
         element.set("passwd", want["password"])
 
 
-def check(vm, want):
+def check(vm, now, want):
     """Refuse what QEMU would cut or reject, before anything has moved."""
     graphics = want.get("graphics") or {}
-    if graphics.get("type") == "vnc" and len(graphics.get("password") or "") > 8:
+    password = graphics.get("password") or (now.get("graphics") or {}).get("password") or ""
+    if graphics.get("type") == "vnc" and graphics.get("password") != "" and len(password) > 8:
         raise Refused(f"vm {vm}: a VNC password has at most 8 characters; the rest would be ignored by the protocol", "invalid_password")
     port = graphics.get("port")
     if port and not 5900 <= port <= 65535:

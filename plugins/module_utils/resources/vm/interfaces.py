@@ -16,6 +16,7 @@ from .definition import digest
 
 KINDS = ("network", "bridge", "user")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+MODEL = re.compile(r"[A-Za-z0-9_-]+\Z")
 FIELDS = (
     Field("mac", "mac", "address"),
     Field("model", "model", "type"),
@@ -90,8 +91,7 @@ def write(root, want, vm):
     if said["link"] == read_one(element)["link"]:
         said["link"] = None
     lens.write(element, FIELDS, said)
-    if want.get("boot_order") and want["boot_order"] != device.BOOT_ORDER.read(element):
-        device.set_boot_order(root, element, want["boot_order"])
+    device.write_boot_order(root, element, want.get("boot_order"))
 
 
 def make(root, want, vm):
@@ -124,10 +124,10 @@ def mac_of(vm, name):
 
 
 def purge(root, wanted):
-    """Take away every interface that no want names."""
-    names = {want["name"] for want in wanted}
-    for name, element in elements(root).items():
-        if name not in names:
+    """Take away every interface that no want speaks of, be it by the MAC address or network of one that has no name yet."""
+    kept = [find(root, want) for want in wanted]
+    for element in elements(root).values():
+        if not any(element is one for one in kept):
             root.find("devices").remove(element)
 
 
@@ -139,6 +139,8 @@ def check(vm, want, is_new):
         raise Refused(f"{where}: is asked to be on {' and on '.join(said)}; say one of them", "invalid_interface")
     if is_new and not said and want["state"] == "present":
         raise Refused(f"{where}: say where it is connected: network, bridge or user: true", "invalid_interface")
+    if want.get("model") and not MODEL.match(want["model"]):
+        raise Refused(f"{where}: {want['model']!r} is no model of a network card; write for example virtio or e1000e", "invalid_model")
     if want.get("mac") and not (MAC.match(want["mac"].lower()) and not int(want["mac"][:2], 16) & 1):
         raise Refused(f"{where}: {want['mac']} is not a unicast MAC address such as 52:54:00:12:34:56", "invalid_mac")
     if want.get("vlan") and not 0 < want["vlan"] < 4095:

@@ -22,6 +22,7 @@ class Media:
         self.hypervisor = hypervisor
         self.volumes = Volumes(hypervisor, options)
         self.known = {}
+        self.writers = {}  # {real path: machine} of the disks that were planned in this call
 
     def keys(self, wants):
         """Lock keys of storages and volumes that a call may touch, as far as the task names them."""
@@ -89,6 +90,7 @@ class Media:
             )
         path = os.path.join(self.hypervisor.storage_path(place[0]), place[1])
         self.refuse_foreign(vm, disk, root, path)
+        self.refuse_second(vm, disk, path)
         steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk, have)).steps
         for step in steps:
             fields = {f"disks.{disk['name']}.volume.{key}": values for key, values in step.changes().items()}
@@ -104,6 +106,19 @@ class Media:
         if users:
             raise Refused(
                 f"vm {vm}: disk {disk['name']}: {path} is used by vm {', '.join(users)}; "
+                "two VMs writing one disk destroy it (shareable: true consents, for cluster filesystems)",
+                "volume_in_use",
+            )
+
+
+    def refuse_second(self, vm, disk, path):
+        """The same for two machines of one call, neither of which uses the file yet."""
+        if disk.get("device") == "cdrom" or disk.get("shareable") or disk.get("read_only"):
+            return
+        writer = self.writers.setdefault(silence.real(path), vm)
+        if writer != vm:
+            raise Refused(
+                f"vm {vm}: disk {disk['name']}: {path} is asked for by vm {writer} as well; "
                 "two VMs writing one disk destroy it (shareable: true consents, for cluster filesystems)",
                 "volume_in_use",
             )

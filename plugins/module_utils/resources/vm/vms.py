@@ -11,6 +11,7 @@ from ...errors import NotFound
 from ...hypervisor import faults
 from ...names import check_name
 from . import blueprint, check, description, power, removal, seed, waiting
+from .capabilities import Capabilities
 from .definition import uuid_of
 from .domain import found
 from .live import Live
@@ -31,6 +32,7 @@ class Vms(Resource):
         self.faults = (OSError,) + faults()
         self.media = Media(hypervisor, self.options) if hypervisor else None
         self.host = None
+        self.capabilities = Capabilities(hypervisor) if hypervisor else None
         self.touched = set()  # storages whose files changed
 
     def held(self, wants):
@@ -86,6 +88,7 @@ class Vms(Resource):
         after = description.read(draft)
         check.check_draft(want, after)
         changes = description.shown(description.differences(before, after))
+        self.capabilities.check(f"vm {want['name']}", draft, after, changes)
         if have is None or changes:
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
@@ -119,10 +122,11 @@ class Vms(Resource):
         verbs = power.verbs(before, want["state"] if want["state"] == "restarted" else after)
         if plan.pending and want["restart"] == "if_needed" and after == "running":
             verbs = power.verbs(before, "restarted")
-        if "restart" in verbs or "stop" in verbs or "start" in verbs:
-            plan.pending = []
-        for verb in verbs:
-            plan.steps.append(self.power_step(verb, have, want, before if have else None, after))
+        powering = [self.power_step(verb, have, want, before if have else None, after) for verb in verbs]
+        if plan.pending and {"restart", "stop"} & set(verbs):
+            plan.steps.insert(0, keep_pending(plan))
+            powering.append(drop_pending(plan))
+        plan.steps += powering
         if want["wait_for"] != "none" and after == "running":
             what, seconds = want["wait_for"], want["wait_timeout"]
             apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
@@ -173,6 +177,17 @@ class Vms(Resource):
     def show(self, have):
         """What a playbook sees."""
         return have.show()
+
+
+def keep_pending(plan):
+    """The step before all others: whatever fails, everything still waits. Promises that nothing will."""
+    waits, plan.pending = plan.pending, []
+    return Step("keep", "pending", lambda: setattr(plan, "pending", waits), silent=True)
+
+
+def drop_pending(plan):
+    """The step after the machine went off: nothing waits any more."""
+    return Step("drop", "pending", lambda: setattr(plan, "pending", []), silent=True)
 
 
 def described(want):
