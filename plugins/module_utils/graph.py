@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from . import qcow2, silence
 from .errors import IntakeError
+from .leases import Leases
 
 
 class Graph:
@@ -23,7 +24,14 @@ class Graph:
 
     def users(self, path):
         """Who would miss the file, in words: "vm web1", "volume a.qcow2 (overlay, in storage fast)"."""
-        return [f"vm {name}" for name in self.vms(path)] + [self.overlay_words(one) for one in self.overlays(path)] + self.unknown(path)
+        return [f"vm {name}" for name in self.vms(path)] + [self.overlay_words(one) for one in self.overlays(path)] + self.elsewhere(path) + self.unknown(path)
+
+    def elsewhere(self, path):
+        """The machine of another host that has the file, where its storage is shared."""
+        folder, name = os.path.split(path)
+        there = Leases(folder).holder(name) if not silence.silent(path) and silence.network_mount(path) else None
+        own = there and there.get("host") == self.hypervisor.identity()["host"]
+        return [f"vm {there.get('vm')} on host {there.get('hostname')}"] if there and not own else []
 
     def unknown(self, path):
         """Storages that cannot be looked at now: an overlay in them may need the file."""

@@ -82,6 +82,14 @@ class Hypervisor:
             self.kept[key] = reader()
         return self.kept[key]
 
+    def identity(self):
+        """{"host": UUID, "hostname"} of the hypervisor itself, as other hosts know it."""
+        return self.once("identity", self.read_identity)
+
+    def read_identity(self):
+        found = lens.parse(self.connection.getCapabilities()).findtext("host/uuid")
+        return {"host": found, "hostname": self.connection.getHostname()}
+
     def pools(self):
         """All storage pools by name (virStoragePool)."""
         return self.once("pools", lambda: {pool.name(): pool for pool in self.connection.listAllStoragePools(0)})

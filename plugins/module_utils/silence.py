@@ -14,12 +14,13 @@ from . import bounded, mounts
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "fuse.glusterfs", "fuse.sshfs")
 TIMEOUT = 10  # seconds
-FOUND: dict = {}  # "paths": the mount points that are silent; asked at the first question
+FOUND: dict = {}  # "mounts" of this host, and "paths", the mount points that are silent; asked at the first question
 
 
 def look(timeout=TIMEOUT, proc="/proc"):
     """Ask every network mount for its space, all at the same time; the answer holds until the process ends."""
-    paths = {mount.path for mount in mounts.read(proc) if mount.fs in NETWORK}
+    FOUND["mounts"] = mounts.read(proc)
+    paths = {mount.path for mount in FOUND["mounts"] if mount.fs in NETWORK}
     answered = bounded.call_all({path: lambda path=path: bool(probe(path)) for path in paths}, timeout) if paths else {}
     FOUND["paths"] = sorted(paths - set(answered))
     return FOUND["paths"]
@@ -32,6 +33,16 @@ def probe(path):
     except OSError:
         pass
     return True
+
+
+def network_mount(path):
+    """The mount point of the network filesystem that a path is on, or None; found without a look at the path."""
+    plain = os.path.normpath(path)
+    if "mounts" not in FOUND:
+        look()
+    over = [mount for mount in FOUND["mounts"] if plain == mount.path or plain.startswith(mount.path.rstrip("/") + "/")]
+    last = max(over, key=lambda mount: len(mount.path), default=None)
+    return last.path if last and last.fs in NETWORK else None
 
 
 def silent(path):

@@ -31,6 +31,7 @@ FLOORS = {
     "mounts": 1,
     "silence": 2,
     "catalogue": 1,
+    "leases": 2,
     "converge": 1,
     "transfer": 2,
     "space": 2,

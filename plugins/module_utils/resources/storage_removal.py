@@ -14,6 +14,7 @@ from ..drivers import DRIVERS
 from ..drivers.directory import DEFAULT_ROOT
 from ..errors import NotFound, Refused
 from ..journal import DOWNLOAD, JOURNAL, UNPACKED
+from ..leases import Leases
 from .storage_look import RECORD
 from .storage_use import files_in_use, overlays_on
 
@@ -84,6 +85,7 @@ def plan_empty(storages, plan, have, want):
         raise Refused(f"state: empty deletes all its volumes and images; confirm: {plan.name} consents to that", "confirm_missing")
     storages.refuse_remote()
     refuse_used(storages.hypervisor, have, "emptied")
+    refuse_leased(storages.hypervisor, have)
     storages.hypervisor.refresh(plan.name)
     catalogue = Catalogue(have["path"])
     volumes = [volume for volume in storages.hypervisor.pool(plan.name).listAllVolumes(0) if volume.info()[0] == FILE]
@@ -93,6 +95,15 @@ def plan_empty(storages, plan, have, want):
         plan.steps.append(Step("delete", name, lambda name=name, path=path: delete(catalogue, name, path), DESTRUCTIVE, size_of(path)))
     for name in sorted(set(catalogue.names()) - set(files)):
         plan.steps.append(Step("forget", name, lambda name=name: catalogue.remove(name), LIVE, "record without a file"))
+
+
+def refuse_leased(hypervisor, have):
+    """Refused while machines of other hosts have volumes in it."""
+    own = hypervisor.identity()["host"]
+    others = [owner for owner in Leases(have["path"]).all().values() if owner.get("host") != own]
+    if others:
+        uses = sorted({f"vm {owner.get('vm')} on host {owner.get('hostname')}" for owner in others})
+        raise Refused(f"is used by {', '.join(uses)}; it can be emptied when nothing uses it any more", "storage_in_use")
 
 
 def size_of(path):

@@ -10,7 +10,7 @@ from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
 from ...errors import NotFound
 from ...hypervisor import faults
 from ...names import check_name
-from . import blueprint, check, description, power, removal, seed, waiting
+from . import blueprint, check, description, leasing, power, removal, seed, waiting
 from .capabilities import Capabilities
 from .definition import uuid_of
 from .domain import found
@@ -93,6 +93,7 @@ class Vms(Resource):
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
         self.plan_autostart(plan, have, want)
+        leasing.plan(self, plan.steps, have, want, after)
         return draft
 
     def define(self, draft):
@@ -165,6 +166,7 @@ class Vms(Resource):
         shown = description.shown(description.differences(have.description, {}))
         plan.steps += doomed  # before the definition goes: a killed run is finished by the next
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
+        plan.steps += leasing.releases(self, have)
         return plan
 
     def settle(self):
