@@ -37,6 +37,7 @@ FLOORS = {
     "silence": 2,
     "catalogue": 1,
     "leases": 2,
+    "shared_locks": 4,
     "converge": 1,
     "transfer": 2,
     "space": 2,

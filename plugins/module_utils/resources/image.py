@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import locks, remote, silence
+from .. import remote, shared_locks, silence
 from ..catalogue import Catalogue
 from ..checksum import basename_of, find_sum, parse_checksum
 from ..converge import Resource
@@ -82,7 +82,8 @@ class Images(Resource):
         self.check(wants)
         names = [(want["storage"], name) for want in wants for name in (want["name"], want.get("new_name")) if name]
         volumes = [(want.get("volume_storage") or want["storage"], want["volume"]) for want in wants if want.get("volume")]
-        return locks.hold(
+        return shared_locks.hold(
+            self.hypervisor,
             exclusive=[f"volume/{storage}/{name}" for storage, name in names],
             shared=[f"storage/{want['storage']}" for want in wants] + [f"volume/{storage}/{name}" for storage, name in volumes],
             timeout=self.options["lock_timeout"],

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ... import lens, locks
+from ... import lens, shared_locks
 from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
 from ...errors import NotFound
 from ...hypervisor import faults
@@ -39,7 +39,7 @@ class Vms(Resource):
         """The machines, and the volumes that are made, grown or written for them."""
         machines = [f"vm/{want['name']}" for want in wants]
         storages, volumes = self.media.keys(wants)
-        return locks.hold(machines + volumes, storages, self.options.get("lock_timeout", 60))
+        return shared_locks.hold(self.hypervisor, machines + volumes, storages, self.options.get("lock_timeout", 60))
 
     def read(self, wants):
         """One list of all domains, and state and XML of those that are asked for."""
