@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import shared_locks
 from ...converge import Plan, Resource, Step
-from ...errors import IntakeError, NotFound, Refused
+from ...errors import NotFound, Refused
 from ...hypervisor import faults
 from ...leases import Leases, is_same, words
 from . import destination, leasing, migration_check, migration_facts, migration_move
@@ -34,7 +34,7 @@ class Whereabouts:
 
     here: Any
     other: Any = None
-    there: Any = None  # the Destination, or the error of reaching it
+    there: Any = None  # the Destination
     hostname: str = ""
 
 
@@ -64,34 +64,28 @@ class Migrations(Resource):
         return {path for have in haves if have for path in leasing.shared_files(self, have.description)}
 
     def read(self, wants):
-        """Each machine on both hosts; a destination that does not answer is an error of its machines."""
+        """Each machine on both hosts. Raises NotReachable where a destination does not answer."""
         domains, hostname = self.hypervisor.domains(), self.hypervisor.identity()["hostname"]
         haves = []
         for want in wants:
             own = domains.get(want["name"])
             have = Whereabouts(found(self.hypervisor, own) if own else None, hostname=hostname)
             have.there = self.reach(want)
-            if isinstance(have.there, destination.Destination):
-                other = have.there.domains().get(want["name"])
-                have.other = found(have.there, other) if other else None
+            other = have.there.domains().get(want["name"]) if have.there else None
+            have.other = found(have.there, other) if other else None
             haves.append(have)
         return haves
 
     def reach(self, want):
-        """The destination of a want, reached once, or the error that it is not."""
+        """The destination of a want, reached once; None where it says none."""
         uri = uri_of(want)
         if uri and uri not in self.destinations:
-            try:
-                self.destinations[uri] = destination.reach(uri, want["connect_timeout"])
-            except IntakeError as error:
-                self.destinations[uri] = error
+            self.destinations[uri] = destination.reach(uri, want["connect_timeout"])
         return self.destinations.get(uri)
 
     def plan(self, have, want):
         """Nothing where it is there already; else refused, or the move and what goes with it."""
         check_options(want)
-        if isinstance(have.there, Exception):
-            raise IntakeError(f"vm {want['name']}: {have.there}", have.there.reason)
         if have.here is None and have.other is None:
             raise NotFound(f"vm {want['name']}: is neither on {have.hostname} nor on {have.there.identity()['hostname']}", "vm_not_found")
         plan = Plan(want["name"])
@@ -131,8 +125,7 @@ class Migrations(Resource):
         """Both sides have changed."""
         super().settle()
         for there in self.destinations.values():
-            if isinstance(there, destination.Destination):
-                there.forget()
+            there.forget()
 
     def show(self, have):
         """The machine where it is, with the name of that host."""
