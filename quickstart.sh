@@ -26,7 +26,11 @@ mistaken() {
   exit 2
 }
 
-value() { [ $# -ge 2 ] && [ -n "$2" ] && [ "${2#--}" = "$2" ] || mistaken "$1 needs a value"; }
+value() { # the flag, and what follows it
+  case "${2:-}" in
+    "" | --*) mistaken "$1 needs a value" ;;
+  esac
+}
 
 state=present verbose=() command=()
 export QUICKSTART_NETWORK="" QUICKSTART_IMAGE_URL="" QUICKSTART_SSH_KEY=""

@@ -109,8 +109,8 @@ def opened(path, form="qcow2", options=()):
 
 @contextlib.contextmanager
 def mounted(device, folder, filesystem):
-    """A folder with a filesystem of its own."""
-    run(f"mkfs.{filesystem}", "-q", device)
+    """A folder with a filesystem of its own, no part of which is reserved for root."""
+    run(f"mkfs.{filesystem}", "-q", *(("-m", "0") if filesystem == "ext4" else ()), device)
     os.mkdir(folder)
     run("mount", device, folder)
     try:

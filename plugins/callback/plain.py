@@ -49,6 +49,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result):
         task, told = result._task, result._result
+        self._handle_warnings(told)
         if task.action in MESSAGES:
             self.show_message(told.get("msg"))
         elif told.get("changed"):

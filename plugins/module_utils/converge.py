@@ -40,6 +40,10 @@ class Step:
         """{field: (before, after)} of what it changes."""
         return {self.name: (self.before, self.after)} if self.fields is None else self.fields
 
+    def words(self):
+        """What it does, for a sentence; of a state it is said as of the thing itself: "start it"."""
+        return f"{self.verb} it" if self.name == "state" else f"{self.verb} {self.name}"
+
     def report(self):
         """What a playbook sees of it."""
         return {"verb": self.verb, "name": self.name, "risk": self.risk}
@@ -190,7 +194,7 @@ def apply_plan(resource, plan):
         except IntakeError as error:
             plan.error = error
         except resource.faults as error:
-            plan.error = IntakeError(f"{resource.noun} {plan.name}: could not {step.verb} {step.name}: {error}")
+            plan.error = IntakeError(f"{resource.noun} {plan.name}: could not {step.words()}: {error}")
         if plan.error:
             return
         if not step.silent:

@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 
 from . import qcow2, silence
+from .catalogue import Catalogue
 from .errors import IntakeError
 from .leases import Leases
 
@@ -96,4 +97,13 @@ def backing_of(path):
         backing = qcow2.probe(path)["backing"] if not silence.silent(path) and os.path.isfile(path) else None
     except (OSError, IntakeError):
         return None
-    return silence.real(backing) if backing and backing.startswith("/") else None
+    if not backing or not backing.startswith("/") or is_recorded_raw(path):
+        return None
+    return silence.real(backing)
+
+
+def is_recorded_raw(path):
+    """True for a raw volume, which has no backing file, whatever header its guest wrote to it."""
+    folder, name = os.path.split(path)
+    record = Catalogue(folder).get(name)
+    return record.get("format") == "raw" and not record.get("changing")

@@ -52,7 +52,7 @@ def session(uri):
 def advice(error):
     """What usually helps against a failed connection."""
     text = str(error)
-    if "ermission denied" in text or "authentication" in text:
+    if any(words in text for words in ("ermission denied", "authentication", "system bus connection")):
         return "; use become: true, or make the user a member of the group libvirt"
     if "No such file" in text or "refused" in text:
         return "; is libvirtd (or virtqemud) running on this host?"
@@ -93,6 +93,10 @@ class Hypervisor:
     def pools(self):
         """All storage pools by name (virStoragePool)."""
         return self.once("pools", lambda: {pool.name(): pool for pool in self.connection.listAllStoragePools(0)})
+
+    def networks(self):
+        """{name: whether it is active} of all virtual networks."""
+        return self.once("networks", lambda: {network.name(): bool(network.isActive()) for network in self.connection.listAllNetworks(0)})
 
     def domains(self):
         """All domains by name (virDomain)."""
@@ -144,7 +148,11 @@ class Hypervisor:
 
     def active_paths(self):
         """The directories of all active storages that have one, by storage name."""
-        found = self.once("paths", lambda: {name: pool_path(pool) for name, pool in self.pools().items() if pool.isActive()})
+
+        def read():
+            return {name: unless_gone(lambda pool=pool: pool.isActive() and pool_path(pool)) for name, pool in self.pools().items()}
+
+        found = self.once("paths", read)
         return {name: path for name, path in found.items() if path}
 
     def refresh(self, name):
@@ -183,6 +191,17 @@ class Hypervisor:
         return path and os.path.join(path, volume)
 
 
+def unless_gone(read):
+    """What `read` returns, or None where the pool, domain or snapshot it reads went away since it was listed."""
+    try:
+        return read()
+    except libvirt.libvirtError as error:
+        gone = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        if error.get_error_code() not in gone:
+            raise
+        return None
+
+
 def pool_path(pool):
     """The directory a pool's files are in, or None for kinds that have none."""
     return lens.parse(pool.XMLDesc(0)).findtext("target/path")
@@ -190,25 +209,18 @@ def pool_path(pool):
 
 def domain_roots(domain):
     """The persistent description, and the live one where the domain runs; nothing if it went away meanwhile."""
-    try:
-        roots = [lens.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))]
-        if domain.isActive():
-            roots.append(lens.parse(domain.XMLDesc(0)))
-        return roots
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return []
-        raise
+
+    def read():
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+        return [domain.XMLDesc(flags)] + ([domain.XMLDesc(0)] if domain.isActive() else [])
+
+    return [lens.parse(text) for text in unless_gone(read) or ()]
 
 
 def snapshot_roots(domain):
     """The descriptions of a domain's snapshots; nothing if it went away meanwhile."""
-    try:
-        return [lens.parse(one.getXMLDesc(0)) for one in domain.listAllSnapshots(0)] if domain.snapshotNum(0) else []
-    except libvirt.libvirtError as error:
-        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
-            return []
-        raise
+    found = unless_gone(lambda: [one.getXMLDesc(0) for one in domain.listAllSnapshots(0)] if domain.snapshotNum(0) else [])
+    return [lens.parse(text) for text in found or ()]
 
 
 def named_files(root, hypervisor):

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, NamedTuple
 from xml.etree import ElementTree as ET
 
 KIB = 1024
+XMLNS = re.compile(r"""xmlns:([A-Za-z_][\w.-]*)=["']([^"'&]+)["']""")
+RESERVED = re.compile(r"ns[0-9]+\Z|xml\Z")  # ElementTree's own inventions
 UNITS = {"b": 1, "bytes": 1, "KB": 1000, "k": KIB, "KiB": KIB, "MB": 10**6, "M": KIB**2, "MiB": KIB**2, "GB": 10**9}
 UNITS.update({"G": KIB**3, "GiB": KIB**3, "TB": 10**12, "T": KIB**4, "TiB": KIB**4})
 
@@ -160,7 +163,10 @@ def remove(root, element):
 
 
 def parse(text):
-    """The root element of a document that libvirt gave us."""
+    """The root element of a document that libvirt gave us; the prefixes others chose for their name spaces are kept for `dump`."""
+    for prefix, uri in XMLNS.findall(text):
+        if not RESERVED.match(prefix):
+            ET.register_namespace(prefix, uri)
     return ET.fromstring(text)
 
 

@@ -47,6 +47,12 @@ def orphans(partial):
     return [int(process) for process in processes if os.path.realpath(partial) in files_of(process)]
 
 
+def is_left_open(path):
+    """True while a qemu-img that fills a partial file of the same storage reads the file; whoever holds its lock knows that as left over."""
+    root, found = os.path.dirname(path), os.path.realpath(path)
+    return any(found in files_of(process) for name in leftovers(root) for process in orphans(partial_path(root, name)))
+
+
 def end(process):
     """Kill a process and wait until its files are closed, and with them its locks."""
     with contextlib.suppress(ProcessLookupError):

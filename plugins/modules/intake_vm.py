@@ -104,7 +104,7 @@ options:
     description: Whether it has an emulated TPM 2.0.
     type: bool
   kernel:
-    description: Kernel file on the hypervisor to boot directly; an empty text takes it away.
+    description: Kernel file on the hypervisor to boot directly; an empty text takes it away, and with it O(initrd) and O(cmdline).
     type: str
   initrd:
     description: Initial RAM disk for O(kernel).
@@ -118,7 +118,9 @@ options:
     elements: dict
     suboptions:
       name:
-        description: Name of the disk within the machine. A disk of an adopted domain is also found by its target, such as V(vda), or its file.
+        description:
+          - Name of the disk within the machine, of letters, digits, hyphens and underscores.
+          - A disk of an adopted domain is also found by its target, such as V(vda), or its file.
         type: str
         required: true
       state:
@@ -175,7 +177,7 @@ options:
         description: Consents that other machines write the same volume, for cluster filesystems.
         type: bool
       boot_order:
-        description: Place in the order of boot devices, from 1.
+        description: Place in the order of boot devices, from 1. 0 takes it away.
         type: int
       iops:
         description: Limit of requests a second, reading and writing together. 0 takes a limit away.
@@ -205,7 +207,9 @@ options:
     elements: dict
     suboptions:
       name:
-        description: Name of the interface within the machine. One of an adopted domain is also found by its MAC address.
+        description:
+          - Name of the interface within the machine, of letters, digits, hyphens and underscores.
+          - One of an adopted domain is also found by its MAC address.
         type: str
         required: true
       state:
@@ -232,7 +236,7 @@ options:
         description: VLAN tag, for networks and bridges that can tag. 0 takes it away.
         type: int
       boot_order:
-        description: Place in the order of boot devices, from 1.
+        description: Place in the order of boot devices, from 1. 0 takes it away.
         type: int
       link:
         description: Whether the cable is plugged in.

@@ -36,7 +36,8 @@ def refuse_all(storage, other, run_tasks):
         calls = []
         for options in AWAY:
             options = {key: other[0] if value is True else value for key, value in options.items()}
-            calls += [("intake_volume", {"name": name, "storage": storage.name, **options}, check) for check in (True, False)]
+            calls.append(("intake_volume", {"name": name, "storage": storage.name, **options}, False))
+        calls.append((*calls[-1][:2], True))
         results = run_tasks(*calls)
         assert [result.get("reason") for result in results] == ["volume_in_use"] * len(calls), results
         assert not any(result["changed"] for result in results) and os.listdir(other[1]) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from ..converge import selected
-from ..hypervisor import faults
+from ..hypervisor import faults, unless_gone
 from .storage_use import machines_using
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
@@ -49,7 +49,8 @@ def report(storages, names, params):
     haves, warnings = [], []
     for name in names:
         try:
-            haves.append(storages.describe(name))
+            have = unless_gone(lambda name=name: storages.describe(name))
+            haves += [have] if have else []
         except faults() as error:
             warnings.append(f"storage {name}: libvirt cannot tell about it: {error}")
     storages.look_into(haves, params["timeout"])

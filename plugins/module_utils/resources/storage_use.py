@@ -12,6 +12,7 @@ from ..drivers import device as devices
 from ..drivers.directory import within
 from ..errors import Refused
 from ..graph import Graph
+from ..hypervisor import unless_gone
 from ..lens import parse
 
 
@@ -87,9 +88,12 @@ def refuse_taken(hypervisor, name, plan):
 
 def pool_documents(hypervisor):
     """The persistent XML of every pool by name, read once."""
-    return hypervisor.once(
-        "pool_documents", lambda: {name: parse(pool.XMLDesc(1 if pool.isPersistent() else 0)) for name, pool in hypervisor.pools().items()}
-    )
+
+    def read():
+        texts = {name: unless_gone(lambda pool=pool: pool.XMLDesc(1 if pool.isPersistent() else 0)) for name, pool in hypervisor.pools().items()}
+        return {name: parse(text) for name, text in texts.items() if text}
+
+    return hypervisor.once("pool_documents", read)
 
 
 def is_device(path, device):

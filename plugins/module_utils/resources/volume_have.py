@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .. import qcow2
+from .. import qcow2, transfer
 from ..catalogue import Catalogue
 from ..errors import IntakeError, NotReachable, Refused
 from ..space import is_full
@@ -143,6 +143,6 @@ def named(where, apply):
 
 
 def refuse_open(have, what):
-    """A file that a program works on is left alone."""
-    if is_open(have):
+    """A file that a program works on is left alone; what a killed run left behind does not count, since the next run ends it."""
+    if is_open(have) and not transfer.is_left_open(have["path"]):
         raise Refused(f"volume {have['name']}: is open in a running QEMU or qemu-img; it cannot be {what} meanwhile", "volume_in_use")

@@ -65,6 +65,7 @@ def check(have, want):
         check_device_name(want["name"], "interface", interface["name"], now.get("interfaces"))
         is_new = have is None or interfaces.find(have.root, interface) is None
         interfaces.check(want["name"], interface, is_new)
+        check_boot_order(f"vm {want['name']}: interface {interface['name']}", interface)
 
 
 def check_device_name(vm, kind, name, known):
@@ -146,6 +147,7 @@ def check_disk(vm, disk):
         raise Refused(f"{where}: {CDROM_ONLY}", "invalid_cdrom")
     if disk["remove"] and disk["state"] != "absent":
         raise Refused(f"{where}: remove: true deletes the volume, so it needs state: absent", "invalid_remove")
+    check_boot_order(where, disk)
     for key in ("volume", "image"):
         if disk.get(key):
             check_name(f"{where}: {key}", disk[key])
@@ -161,10 +163,21 @@ def check_draft(want, after):
     writers = [(disk["path"], f"disk {name}") for name, disk in after["disks"].items() if disks.is_writer(disk)]
     writers = [(path, name) for path, name in writers if path in {after["disks"][one]["path"] for one in named & set(after["disks"])}]
     refuse_twins(where, writers, "would both write {0}", "volume_in_use")
+    for name, interface in after["interfaces"].items():
+        if interface["type"] == "user" and interface["vlan"]:
+            raise Refused(f"{where}: interface {name}: user-mode networking has no VLANs (vlan: 0 takes the tag away)", "invalid_vlan")
     for name, disk in after["disks"].items():
         disks.check_limits(f"{where}: disk {name}", disk)
+        if disk["read_only"] and disk["device"] == "disk" and disk["bus"] in ("ide", "sata"):
+            raise Refused(f"{where}: disk {name}: the {disk['bus']} bus has no read-only disks; use virtio or scsi", "invalid_bus")
         if disk["bus"] == "ide" and NO_IDE.match(after["machine"] or ""):
             raise Refused(f"{where}: disk {name}: machine {after['machine']} has no ide bus; use sata", "invalid_bus")
+
+
+def check_boot_order(where, device):
+    """Places begin with 1; 0 takes a device out of the order."""
+    if (device.get("boot_order") or 0) < 0:
+        raise Refused(f"{where}: boot_order {device['boot_order']} is not at least 1 (0 takes it away)", "invalid_boot_order")
 
 
 def prefixed(kind, devices):

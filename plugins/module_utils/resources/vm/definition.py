@@ -19,8 +19,6 @@ IDENTITY = uuid.UUID("7d0f6f0e-8d1b-5c43-9a57-5f0c3f1f2b6a")  # the name space o
 MACHINES = {"q35": r"pc-q35-", "pc": r"pc-i440fx-", "virt": r"virt-"}
 
 ET.register_namespace("intake", NAMESPACE)
-ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
-ET.register_namespace("libosinfo", "http://libosinfo.org/xmlns/libvirt/domain/1.0")
 
 FIELDS = (
     Field("description", "description"),
@@ -105,6 +103,9 @@ def write_cpus(root, want):
     if not maximum and have["maximum_cpus"]:
         followed = have["maximum_cpus"] == (have["cpus"] or have["maximum_cpus"])
         maximum = cpus if followed and want.get("cpus") else max(have["maximum_cpus"], cpus)
+    if (cpus, maximum or cpus) != (have["cpus"] or have["maximum_cpus"], have["maximum_cpus"]):
+        for single in root.findall("vcpus"):  # the state of each CPU, as plugging left it; it would outvote the counts
+            root.remove(single)
     lens.write(root, FIELDS[3:5], {"maximum_cpus": maximum or cpus})
     if cpus == (maximum or cpus):
         BY_KEY["cpus"].clear(root)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ... import lens
-from . import definition, disks, extras, interfaces
+from . import definition, device, disks, extras, interfaces
 
 DEVICES = {"disks": disks, "interfaces": interfaces}
 HIDDEN = "(not shown)"
@@ -83,12 +83,13 @@ def hide(key, value):
 def align(live, config):
     """Give the devices of a running domain the names that the definition gives them.
 
-    A name given while the domain runs is only in the definition; the target of a disk and the MAC address of an
-    interface are the same in both.
+    A name given while the domain runs is only in the definition. An interface is known by its MAC address, a disk by its
+    file, since one that waits for another bus has another target, and a drive without a file of its own by the target.
     """
-    for room, path, attribute in ((disks, "target", "dev"), (interfaces, "mac", "address")):
-        names = {element.find(path).get(attribute): name for name, element in room.elements(config).items()}
-        for element in room.elements(live).values():
-            name = names.get(element.find(path).get(attribute))
-            if name:
-                lens.ensure(element, "alias").set("name", "ua-" + name)
+    for room in (disks, interfaces):
+        known, there = room.elements(config), room.elements(live)
+        names = {room.identity(element): name for name, element in known.items() if name not in there}
+        for name, element in there.items():
+            found = None if name in known else names.get(room.identity(element))
+            if found:
+                device.set_name(element, found)

@@ -69,6 +69,13 @@ def read_one(element):
     return {**found, **{key: found[key] or None for key in LIMIT_KEYS}}
 
 
+def identity(element):
+    """What tells a disk from others without a name: its file; the target of a drive, whose media change."""
+    source = element.find("source")
+    file = source.get("file") if source is not None and element.get("device") != "cdrom" else None
+    return file or element.find("target").get("dev")
+
+
 def find(root, name, path):
     """The disk a want speaks of: by alias or target, or else one without a name of ours that uses the same file."""
     known = elements(root)
@@ -155,26 +162,30 @@ def write_options(element, want):
     lens.write(element, WRITTEN, said)
     for field in LIMITS:
         value = limit(want, field.key)
-        if value == 0:
-            clear_limit(element, field)
-        elif value is not None:
-            field.write(element, value)
+        if value is not None and value != field.read(element):
+            write_limit(element, field, value)
 
 
-def clear_limit(element, field):
-    """Take one limit away, and an empty <iotune> with it."""
+def write_limit(element, field, value):
+    """Set one limit, 0 takes it away; a burst others allowed goes where the limit does, or where it is not above it any more."""
+    burst = int(element.findtext(f"{field.path}_max") or 0)
+    for suffix in ("_max", "_max_length") if not value or burst <= value else ():
+        Field("", field.path + suffix).clear(element)
+    if value:
+        field.write(element, value)
+        return
     field.clear(element)
     tune = element.find("iotune")
     if tune is not None and not len(tune):
         element.remove(tune)
 
 
-def limit(want, key):
+def limit(want, key, where="disk"):
     """Requests or bytes a second; 0 takes a limit away, None is not said."""
     value = want.get(key)
     if value is None or isinstance(value, int):
         return value
-    return 0 if str(value).strip() == "0" else parse_size(value, key)
+    return 0 if str(value).strip() == "0" else parse_size(value, f"{where}: {key}")
 
 
 def free_target(root, bus):
@@ -211,7 +222,7 @@ def check(vm, want):
 def check_limits(where, disk):
     """No negative limits, and none of both directions beside one of a single direction; `disk` is a want or a description."""
     for key in LIMIT_KEYS:
-        if (limit(disk, key) or 0) < 0:
+        if (limit(disk, key, where) or 0) < 0:
             raise Refused(f"{where}: {key} is {disk[key]}; it must be at least 0, which takes the limit away", "invalid_limit")
     for both, parts in (("iops", ("read_iops", "write_iops")), ("bandwidth", ("read_bandwidth", "write_bandwidth"))):
         if limit(disk, both) and any(limit(disk, part) for part in parts):

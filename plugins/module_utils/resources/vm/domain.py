@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ... import lens
-from ...hypervisor import libvirt
+from ...hypervisor import libvirt, unless_gone
 from . import description, power
 
 
@@ -34,10 +34,4 @@ class Domain:
 
 def found(hypervisor, domain):
     """A Domain, or None where it went away while the list was read."""
-    try:
-        autostart = domain.name() in hypervisor.autostarting()
-        return Domain(domain, autostart, power.words_of(*hypervisor.domain_state(domain)))
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-        return None
+    return unless_gone(lambda: Domain(domain, domain.name() in hypervisor.autostarting(), power.words_of(*hypervisor.domain_state(domain))))

@@ -56,6 +56,11 @@ def kind_of(want):
     return next(((kind, want[kind]) for kind in ("network", "bridge") if want.get(kind)), (None, None))
 
 
+def identity(element):
+    """What tells an interface from others without a name."""
+    return element.find("mac").get("address")
+
+
 def find(root, want):
     """The interface a want speaks of: by name, by MAC, or the only nameless one on the same network."""
     known = elements(root)

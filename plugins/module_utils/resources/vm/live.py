@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 from ... import lens
@@ -29,11 +30,14 @@ class Live:
         self.domain, self.running, self.draft = domain, running, draft
         self.have, self.want, self.defined = description.read(running), description.read(draft), defined
         self.steps, self.pending = [], []
+        self.ports = free_ports(running)
+        self.targets = {disk["target"] for disk in self.have["disks"].values()}
 
     def plan(self):
         """Steps that take effect now, and the fields that cannot."""
         waiting = {}
-        for field, values in description.differences(self.have, self.want).items():
+        found = description.differences(self.have, self.want).items()
+        for field, values in sorted(found, key=lambda one: one[1][1] is not None):  # what goes makes room for what comes
             if self.equal(field, values):
                 continue
             step = self.step(field, *values)
@@ -53,6 +57,8 @@ class Live:
         """libvirt writes some values out when a domain starts: host-model becomes the model it found."""
         if field.startswith("disks.") and field.endswith(".format"):
             return self.want["disks"][field[6:-7]]["device"] == "cdrom"  # comes with the medium
+        if field.startswith("disks.") and field.endswith(".cache"):
+            return values == ("none", None) and self.want["disks"][field[6:-6]]["shareable"]  # libvirt's choice for these
         if field in ("cpu_mode", "cpu_model"):
             return self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
         # What a running guest has is where its balloon is; it may lag behind the definition, or have no driver for it.
@@ -81,19 +87,22 @@ class Live:
             return lambda: set_metadata(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, after or None)
         if field == "labels":
             return lambda: set_labels(domain, after)
-        if field == "graphics.password" and after:
-            return lambda: self.update(self.draft.find("devices/graphics"), self.running.find("devices/graphics"))
+        if field == "graphics.password" and after and self.have["graphics"]["type"] == self.want["graphics"]["type"]:
+            return lambda: self.update(self.running.find("devices/graphics"), self.draft.find("devices/graphics"), take_password)
         return None
 
     def disk(self, rest, before, after):
         """Plug and unplug, media, limits."""
         name, _dot, key = rest.partition(".")
         if not key:
-            return self.plug(disks, name, before, after) if self.pluggable(before or after) else None
+            ready = self.pluggable(before or after) and (before or self.has_place(after))
+            if ready and before:
+                self.targets.discard(before["target"])
+            return self.plug(disks, name, before, after) if ready else None
         if key in TUNE:
             return lambda: self.tune(name)
         if key == "path" and self.want["disks"][name]["device"] == "cdrom":
-            return lambda: self.update(disks.elements(self.draft)[name], disks.elements(self.running)[name])
+            return lambda: self.update(disks.elements(self.running)[name], disks.elements(self.draft)[name], take_medium)
         return None
 
     def pluggable(self, disk):
@@ -102,26 +111,36 @@ class Live:
         ready = bus != "scsi" or self.running.find("devices/controller[@type='scsi']") is not None
         return disk["device"] == "disk" and bus in PLUGGABLE and ready
 
+    def has_place(self, disk):
+        """A target that no disk bears which waits for the next boot, and for virtio a port."""
+        return disk["target"] not in self.targets and (disk["bus"] != "virtio" or self.has_port())
+
+    def has_port(self):
+        """Take one of the free ports; PCI Express gets no more of them while a machine runs."""
+        self.ports -= 1
+        return self.ports >= 0
+
     def interface(self, rest, before, after):
         """Plug and unplug, the link, and what it is connected to."""
         name, _dot, key = rest.partition(".")
         if not key:
-            return self.plug(interfaces, name, before, after)
+            return self.plug(interfaces, name, before, after) if before or self.has_port() else None
         if key in ("link", "source", "vlan") and self.have["interfaces"][name]["type"] == self.want["interfaces"][name]["type"]:
-            return lambda: self.update(interfaces.elements(self.draft)[name], interfaces.elements(self.running)[name])
+            take = functools.partial(take_child, tag=key)
+            return lambda: self.update(interfaces.elements(self.running)[name], interfaces.elements(self.draft)[name], take)
         return None
 
     def plug(self, room, name, before, after):
         """Attach or detach one device."""
         if before is None:
             element = room.elements(self.draft)[name]
-            return lambda: self.domain.attachDeviceFlags(without_address(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return lambda: self.domain.attachDeviceFlags(without(element, "address"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
         element = room.elements(self.running)[name]
         return lambda: self.unplug(room, name, element)
 
     def unplug(self, room, name, element):
         """Ask the guest to give a device back and wait until it has."""
-        self.domain.detachDeviceFlags(lens.dump(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self.domain.detachDeviceFlags(without(element, "alias"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
         deadline = time.monotonic() + UNPLUG_SECONDS
         identity = place(element)
         while identity in [place(one) for one in room.elements(lens.parse(self.domain.XMLDesc(0))).values()]:
@@ -133,20 +152,17 @@ class Live:
                 )
             time.sleep(0.2)
 
-    def update(self, wanted, running):
-        """Change a device in place: the new options on the address it has on the running domain."""
-        element = lens.parse(without_address(wanted))
-        address = running.find("address")
-        if address is not None:
-            element.append(address)
-        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if element.tag == "disk" else 0)
-        self.domain.updateDeviceFlags(lens.dump(element), flags)
+    def update(self, running, wanted, take):
+        """Change a device in place: as it is on the running domain, but for the one thing taken from the definition."""
+        take(running, wanted)
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if running.tag == "disk" else 0)
+        self.domain.updateDeviceFlags(without(running, "alias"), flags)
 
     def tune(self, name):
         """All limits of one disk at once; libvirt refuses a total beside a single one, so zeros are said too."""
         want = self.want["disks"][name]
         limits = {libvirt_key: want[key] or 0 for key, libvirt_key in TUNE.items()}
-        self.domain.setBlockIoTune(want["target"], limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self.domain.setBlockIoTune(self.have["disks"][name]["target"], limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def as_list(fields):
@@ -160,12 +176,43 @@ def place(element):
     return element.find(path).get(attribute)
 
 
-def without_address(element):
-    """A device as text, its PCI address left out: the running domain may have given that to another."""
+def without(element, tag):
+    """A device as text without its address, which the running domain may have given to another, or without its name."""
     copy = lens.parse(lens.dump(element))
-    for address in copy.findall("address"):
-        copy.remove(address)
+    for child in copy.findall(tag):
+        copy.remove(child)
     return lens.dump(copy)
+
+
+def take_child(running, wanted, tag):
+    """One part of a device as the definition has it; an interface without a link is plugged in."""
+    for child in running.findall(tag):
+        running.remove(child)
+    running.extend(wanted.findall(tag))
+    if tag == "link" and running.find("link") is None:
+        lens.ensure(running, "link").set("state", "up")
+
+
+def take_medium(running, wanted):
+    """What is in the drive."""
+    for child in running.findall("backingStore"):
+        running.remove(child)
+    take_child(running, wanted, "source")
+
+
+def take_password(running, wanted):
+    """The password of a screen."""
+    running.set("passwd", wanted.get("passwd"))
+
+
+def free_ports(running):
+    """How many PCI Express ports of a running machine have nothing plugged in; plain PCI has slots enough."""
+    controllers = running.findall("devices/controller[@type='pci']")
+    if not any(one.get("model") == "pcie-root" for one in controllers):
+        return 32
+    ports = {int(one.get("index")) for one in controllers if one.get("model") in ("pcie-root-port", "pcie-switch-downstream-port")}
+    used = {int(one.get("bus"), 16) for one in running.iter("address") if one.get("type") == "pci"}
+    return len(ports - used)
 
 
 def set_metadata(domain, kind, text):

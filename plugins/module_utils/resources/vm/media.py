@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ... import silence
-from ...errors import NotFound, Refused
+from ...errors import IntakeError, NotFound, Refused
 from ..volume import Volumes
 from . import disks
 
@@ -25,26 +26,38 @@ class Media:
         self.writers = {}  # {real path: machine} of the disks that were planned in this call
 
     def keys(self, wants):
-        """Lock keys of storages and volumes that a call may touch, as far as the task names them."""
-        named = set()
+        """Lock keys of what a call may read (storages, images) and of the volumes it may touch, as far as the task names them."""
+        named, images = set(), set()
         only = sorted(self.hypervisor.storage_paths())
         for want in wants:
+            images |= {(disk.get("image_storage") or disk.get("storage"), disk["image"]) for disk in want.get("disks") or () if disk.get("image")}
             files = [(disk.get("storage"), volume_name(want["name"], disk)) for disk in want.get("disks") or ()]
             if want.get("cloud_init"):
                 files += [(storage, f"{want['name']}-seed.iso") for storage in {want["cloud_init"].get("storage")} | {one for one, _name in files}]
             named |= {(storage or (only[0] if len(only) == 1 else None), name) for storage, name in files}
         known = sorted((storage, name) for storage, name in named if storage)
-        return [f"storage/{storage}" for storage, _name in known], [f"volume/{storage}/{name}" for storage, name in known]
+        read = [f"storage/{storage}" for storage, _name in known] + [f"volume/{storage}/{name}" for storage, name in images if storage]
+        return read, [f"volume/{storage}/{name}" for storage, name in known]
 
     def read(self, wants, roots):
-        """Look at the volumes of all wanted disks. `roots`: the persistent XML of each VM, or None."""
-        asked = {}
+        """Look at the volumes of all wanted disks. `roots`: the persistent XML of each VM, or None.
+
+        What cannot be looked at is the refusal of the machine that asks for it, raised by `resolve`.
+        """
+        self.known = {}
         for want, root in zip(wants, roots):
             for disk in want.get("disks") or ():
-                place = self.place(want["name"], disk, root)
-                if place:
-                    asked[place] = volume_want(place, disk)
-        self.known = dict(zip(asked, self.volumes.read(list(asked.values())))) if asked else {}
+                with contextlib.suppress(IntakeError):
+                    place = self.place(want["name"], disk, root)
+                    if place and place not in self.known:
+                        self.known[place] = self.look(volume_want(place, disk))
+
+    def look(self, wanted):
+        """The volume that is there, None, or the error that came of looking."""
+        try:
+            return self.volumes.read([wanted])[0]
+        except IntakeError as error:
+            return error
 
     def place(self, vm, disk, root):
         """(storage, volume name) of a wanted disk, or None where the task names no file."""
@@ -81,8 +94,9 @@ class Media:
         place = self.place(vm, disk, root)
         if place is None:
             return {**disk, "path": "" if ejected(disk) else None}, []
-        have = self.known.get(place)
         where = f"vm {vm}: disk {disk['name']}"
+        with said_of(where):
+            have = self.seen(place)
         if have is None and not any(disk.get(key) for key in MADE_FROM) or have is None and disk.get("device") == "cdrom":
             raise NotFound(
                 f"{where}: storage {place[0]} has no volume {place[1]}, and the task does not say how to make it (size or image)",
@@ -91,11 +105,19 @@ class Media:
         path = os.path.join(self.hypervisor.storage_path(place[0]), place[1])
         self.refuse_foreign(vm, disk, root, path)
         self.refuse_second(vm, disk, path)
-        steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk, have)).steps
+        with said_of(where):
+            steps = [] if disk.get("device") == "cdrom" else self.volumes.plan(have, volume_want(place, disk, have)).steps
         for step in steps:
             fields = {f"disks.{disk['name']}.volume.{key}": values for key, values in step.changes().items()}
             step.name, step.fields = f"disks.{disk['name']}.{step.name}", fields
         return {**disk, "path": path, "format": file_format(have, disk)}, steps
+
+    def seen(self, place):
+        """What was looked at, or the error of it."""
+        have = self.known.get(place)
+        if isinstance(have, IntakeError):
+            raise have
+        return have
 
     def refuse_foreign(self, vm, disk, root, path):
         """A disk is written by one VM only, unless all say that it is shareable or nobody writes."""
@@ -122,6 +144,15 @@ class Media:
                 "two VMs writing one disk destroy it (shareable: true consents, for cluster filesystems)",
                 "volume_in_use",
             )
+
+
+@contextlib.contextmanager
+def said_of(where):
+    """What is refused about a volume, told of the disk that asks for it."""
+    try:
+        yield
+    except IntakeError as error:
+        raise Refused(f"{where}: {error}", error.reason) from error
 
 
 def volume_name(vm, disk):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ... import lens, shared_locks
 from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
-from ...errors import NotFound
+from ...errors import NotFound, Refused
 from ...hypervisor import faults
 from ...names import check_name
 from . import blueprint, check, description, leasing, power, removal, seed, waiting
@@ -68,7 +68,7 @@ class Vms(Resource):
         if have is not None and have.is_active:
             self.plan_live(plan, have, draft)
         plan.steps += doomed  # after the disks are gone everywhere
-        self.plan_power(plan, have, want)
+        self.plan_power(plan, have, want, draft)
         return plan
 
     def plan_definition(self, plan, have, want):
@@ -116,7 +116,7 @@ class Vms(Resource):
         plan.steps += live.steps
         plan.pending = live.pending
 
-    def plan_power(self, plan, have, want):
+    def plan_power(self, plan, have, want, draft):
         """Bring the machine into the asked state, restart it if that is consented to and needed, and wait for it."""
         before = have.state if have else "stopped"
         after = POWERED.get(want["state"], before)
@@ -127,11 +127,22 @@ class Vms(Resource):
         if plan.pending and {"restart", "stop"} & set(verbs):
             plan.steps.insert(0, keep_pending(plan))
             powering.append(drop_pending(plan))
+        if {"start", "start_paused", "restart"} & set(verbs):
+            self.refuse_networks(want["name"], draft)
         plan.steps += powering
         if want["wait_for"] != "none" and after == "running":
             what, seconds = want["wait_for"], want["wait_timeout"]
             apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
             plan.steps.append(Step("wait for", what, apply, silent=True))
+
+    def refuse_networks(self, name, draft):
+        """A machine does not start on a network that is not active."""
+        asked = {source.get("network") for source in draft.iterfind("devices/interface[@type='network']/source")}
+        off = sorted(one for one in asked if self.hypervisor.networks().get(one) is False)
+        if off:
+            raise Refused(
+                f"vm {name}: cannot start, because network {', '.join(off)} is not active; run: virsh net-start {off[0]}", "network_inactive"
+            )
 
     def power_step(self, verb, have, want, before, after):
         """One change of power as a step."""
