@@ -86,10 +86,6 @@ class Destination(Hypervisor):
         """{directory: {"name", "active", "source"}} of all storages."""
         return self.once("places", lambda: places(self))
 
-    def networks(self):
-        """{network: whether it is active}."""
-        return self.once("networks", lambda: {one.name(): bool(one.isActive()) for one in self.connection.listAllNetworks(0)})
-
     def devices(self):
         """The names of the network devices of the host, bridges among them; None where libvirt there cannot tell."""
         return self.once("devices", self.read_devices)
