@@ -82,6 +82,10 @@ def guest(on, storage):
     on(*((host, "intake_vm", gone) for host in ("lab1", "lab2")))
 
 
+TO_LAB1 = ("lab2", "intake_vm_migrate", {"name": "moving", "destination": "lab1", **LATE})  # unchanged where it is there already
+TO_LAB2 = ("lab1", "intake_vm_migrate", {"name": "moving", "destination": "lab2", **LATE})
+
+
 def agent(command):
     """A call of the guest's agent, as a task."""
     return "ansible.builtin.command", {"argv": ["virsh", "qemu-agent-command", "moving", json.dumps(command)]}
@@ -106,8 +110,8 @@ def moves(results):
 
 
 def test_a_running_machine_goes_on_on_the_other_host(on, guest):
-    move = "intake_vm_migrate", {"name": "moving", "destination": "lab2", **LATE}
-    before = told(on(("lab1", *agent(EXEC)))[0])["pid"]
+    move = TO_LAB2[1:]
+    before = told(on(TO_LAB1, ("lab1", *agent(EXEC)))[1])["pid"]
     asked, done, again, here, there, autostart, uptime, second = on(
         ("lab1", *move, "check"),
         ("lab1", *move),
@@ -132,7 +136,7 @@ def test_a_running_machine_goes_on_on_the_other_host(on, guest):
 def test_a_migration_that_takes_too_long_leaves_it_running(on, guest):
     slow = {"name": "moving", "destination": "lab1", **LATE, "timeout": 2, "bandwidth": 1}
     found = {"names": ["moving"], "gather": []}
-    failed, here, there = on(("lab2", "intake_vm_migrate", slow), ("lab2", "intake_vm_info", found), ("lab1", "intake_vm_info", found))
+    _moved, failed, here, there = on(TO_LAB2, ("lab2", "intake_vm_migrate", slow), ("lab2", "intake_vm_info", found), ("lab1", "intake_vm_info", found))
     assert failed["failed"] and failed["reason"] == "migration_timeout" and not failed["changed"]
     assert "within 2 s" in failed["msg"] and "it is running on this host, as before" in failed["msg"]
     assert [vm["state"] for vm in here["vms"]] == ["running"] and there["vms"] == []
@@ -143,11 +147,12 @@ def test_what_is_missing_there_is_named_before_anything_moves(on, guest):
     network = "virsh net-destroy moving"
     local = {"name": "moving-local", **GUEST, "disks": [{"name": "data", "storage": "alone", "size": "1MiB"}]}
     gone = {"name": "moving-local", "state": "absent", "remove_disks": ["data"]}
-    _storage, _down, made, lacks, alone, nowhere, unknown, _up, _gone = on(
-        ("lab2", "intake_storage", {"name": "alone"}),
+    _moved, _storage, _down, made, lacks, alone, nowhere, unknown, _up, _gone = on(
+        TO_LAB2,
+        ("lab2", "intake_storage", {"name": "alone", "path": "/var/lib/intake/storages/alone"}),
         ("lab1", "ansible.builtin.command", {"cmd": network}),
         ("lab2", "intake_vm", local),
-        ("lab2", "intake_vm_migrate", {"name": "moving", "destination": "lab1", **LATE}, "check"),
+        (*TO_LAB1, "check"),
         ("lab2", "intake_vm_migrate", {"name": "moving-local", "destination": "lab1", **LATE}),
         ("lab2", "intake_vm_migrate", {"name": "moving", "destination": "lab3", "connect_timeout": 5}),
         ("lab2", "intake_vm_migrate", {"name": "moving-unknown", "destination": "lab1", **LATE}),
@@ -162,6 +167,7 @@ def test_what_is_missing_there_is_named_before_anything_moves(on, guest):
 
 def test_drain_empties_a_host_and_fill_brings_back(on, guest, playbook):
     found = {"names": ["moving"], "gather": []}
+    on(TO_LAB2)
     asked, done = playbook("drain", "--check", drain_hosts="lab2"), playbook("drain", drain_hosts="lab2")
     assert moves(asked) == moves(done) == ["moving"]
     here, there = on(("lab1", "intake_vm_info", found), ("lab2", "intake_vm_info", found))
@@ -173,9 +179,10 @@ def test_drain_empties_a_host_and_fill_brings_back(on, guest, playbook):
 
 
 def test_a_stopped_machine_moves_by_its_definition(on, guest):
-    move = "intake_vm_migrate", {"name": "moving", "destination": "lab1", **LATE}
+    move = TO_LAB1[1:]
     stopped = {"name": "moving", "state": "stopped", "force_stop": True, "stop_timeout": 30}
-    _off, asked, done, again, here, autostart, started = on(
+    _moved, _off, asked, done, again, here, autostart, started = on(
+        TO_LAB2,
         ("lab2", "intake_vm", stopped),
         ("lab2", *move, "check"),
         ("lab2", *move),
@@ -193,9 +200,10 @@ def test_a_stopped_machine_moves_by_its_definition(on, guest):
 
 def test_a_machine_defined_on_both_hosts_is_reported_and_refused(on, guest, playbook):
     twice = "set -o pipefail; virsh dumpxml --inactive moving | ssh lab2 virsh define /dev/stdin"
-    copied, refused = on(
+    _moved, copied, refused = on(
+        TO_LAB1,
         ("lab1", "ansible.builtin.shell", {"cmd": twice, "executable": "/bin/bash"}),
-        ("lab1", "intake_vm_migrate", {"name": "moving", "destination": "lab2", **LATE}),
+        TO_LAB2,
     )
     assert not copied.get("failed"), copied
     assert refused["reason"] == "defined_twice" and "lab2" in refused["msg"]
