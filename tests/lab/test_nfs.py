@@ -10,7 +10,7 @@ import time
 import pytest
 
 STORAGE, LOCAL = "intake.vms.intake_storage", "/var/lib/intake/lab-local"
-SHARED = {"name": "shared", "server": "lab1", "export": "/srv/vms"}
+SHARED = {"name": "shared", "server": "lab1", "export": "/srv/vms", "timeout": 60}  # emulated hosts are slow
 BOTH = "lab1,lab2"
 
 
@@ -33,10 +33,12 @@ def thrice(lab, pattern, module, **options):
 @pytest.fixture(scope="module")
 def shared(lab):
     """The storage `shared` on both hosts; gone afterwards, its files too."""
-    made = thrice(lab, BOTH, "intake_storage", **SHARED, labels={"tier": "nfs"})
-    yield made
-    lab.run("lab1", "find /srv/vms -mindepth 1 -delete")
-    for results in lab.tasks([task("intake_storage", name="shared", state="absent")] * 2, BOTH).values():
+    try:
+        yield thrice(lab, BOTH, "intake_storage", **SHARED, labels={"tier": "nfs"})
+    finally:
+        lab.run("lab1", "find /srv/vms -mindepth 1 -delete")
+        gone = lab.tasks([task("intake_storage", name="shared", state="absent")] * 2, BOTH)
+    for results in gone.values():
         assert not results[0].get("failed"), results[0]["msg"]
         assert not results[1]["changed"]
 
@@ -84,7 +86,7 @@ def test_options_wait_while_something_is_open(lab, shared):
     ],
 )
 def test_what_is_wrong_is_said_layer_by_layer_and_nothing_is_left(lab, options, reason, words):
-    asked = {"name": "wrong", "server": "lab1", "export": "/srv/vms", **options}
+    asked = {**SHARED, "name": "wrong", **options}
     result = lab.tasks([task("intake_storage", **asked)], "lab2")["lab2"][0]
     assert result.get("failed") and words in result["msg"], result
     assert reason in (None, result["reason"])
@@ -127,7 +129,7 @@ def test_a_server_that_is_gone_hangs_nothing_and_heals(lab, shared):
             [
                 task("intake_storage_info", names=["shared", "local"], timeout=5),
                 task("intake_volume", name="x.qcow2", storage="shared", size="1MiB"),
-                task("intake_storage", **SHARED, timeout=5),
+                task("intake_storage", **{**SHARED, "timeout": 5}),
             ],
             "lab2",
         )["lab2"]

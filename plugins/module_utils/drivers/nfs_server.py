@@ -8,6 +8,7 @@ Everything that may wait for a server is done in a child with a time limit: a mo
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import signal
@@ -16,12 +17,13 @@ import subprocess
 import tempfile
 import time
 
-from .. import bounded
+from .. import bounded, mounts
 from ..errors import IntakeError, NotReachable, Refused
 from ..programs import find
 
 PORT = 2049
 RPCBIND = 111
+GRACE = 2  # seconds for a killed program to be gone, where the kernel lets it
 # What mount.nfs(8) says, the layer it speaks of, and what helps. The first that fits counts.
 SAYINGS = (
     ("access denied", "export_refused", "does not let this host mount {export}; list the host in the server's exports, then exportfs -ra there"),
@@ -89,7 +91,9 @@ def mount(server, export, version, options, path, timeout):
     argv = ["mount", "-t", "nfs", "-o", ",".join([f"nfsvers={version}", "retry=0", *options]), source, path]
     code, said = timed(argv, timeout)
     if code is None:
-        raise NotReachable(f"server {server} did not complete the mount of {export} within {timeout} s", "server_hangs")
+        if mounts.at(path):  # it came while it was given up
+            unmount(path, timeout, lazy=True)
+        raise NotReachable(f"server {server} did not complete the mount of {export} within {timeout} s; timeout gives it longer", "server_hangs")
     if code:
         facts = {"export": export, "version": version}
         for words, reason, sentence in SAYINGS:
@@ -117,6 +121,8 @@ def timed(argv, timeout):
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
             return None, ""
         told.seek(0)
         lines = told.read().decode("utf-8", "replace").strip().splitlines()

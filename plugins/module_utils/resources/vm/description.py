@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ... import lens
 from . import definition, device, disks, extras, interfaces
 
 DEVICES = {"disks": disks, "interfaces": interfaces}
