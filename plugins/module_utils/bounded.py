@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -48,6 +49,7 @@ def begin(work):
     child = os.fork()
     if child == 0:
         try:
+            gc.disable()  # it could close libvirt's connection, which is the parent's
             only_descriptor(writer)
             with os.fdopen(writer, "wb") as pipe:
                 pipe.write(json.dumps(work()).encode("utf-8", "backslashreplace"))

@@ -9,12 +9,17 @@ every host that mounts it sees the same. libvirt lists that folder as a volume o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
 
 FOLDER = ".intake"
 SUFFIX = ".json"
+TYPES = {  # of what readers take for granted; a value of another type, written by somebody else, counts as none
+    **dict.fromkeys(("kind", "description", "source", "checksum", "format", "source_format", "compression", "made_path", "moving_from"), str),
+    **dict.fromkeys(("labels", "digests"), dict),
+}
 
 
 class Catalogue:
@@ -40,13 +45,14 @@ class Catalogue:
         try:
             with open(self.path(name), encoding="utf-8") as file:
                 record = json.load(file)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
             return {}
-        return record if isinstance(record, dict) else {}
+        return {key: value for key, value in record.items() if is_sound(key, value)} if isinstance(record, dict) else {}
 
     def put(self, name, record):
-        """Replace one record by an atomic rename; empty values are not kept."""
-        os.makedirs(self.folder, mode=0o755, exist_ok=True)
+        """Replace one record by an atomic rename; empty values are not kept. A storage whose directory is gone is not made again."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.folder, mode=0o755)
         kept = {key: value for key, value in record.items() if value not in (None, "", {}, [])}
         descriptor, partial = tempfile.mkstemp(dir=self.folder, prefix=".partial-")
         try:
@@ -77,3 +83,11 @@ class Catalogue:
     def path(self, name):
         """Where a record is kept."""
         return os.path.join(self.folder, name + SUFFIX)
+
+
+def is_sound(key, value):
+    """True for a value that can be what its key says: texts, and dictionaries of texts."""
+    kind = TYPES.get(key)
+    if kind is dict:
+        return isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values())
+    return kind is None or isinstance(value, kind)

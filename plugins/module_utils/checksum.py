@@ -36,7 +36,7 @@ def parse_checksum(text):
     algorithm = algorithm.lower()
     if algorithm not in LENGTHS:
         raise Refused(f"checksum: {text!r} names no known algorithm; {EXAMPLE}", "invalid_checksum")
-    if urlsplit(rest).scheme in ("http", "https"):
+    if is_url(rest):
         return algorithm, rest
     if not re.fullmatch(f"[0-9a-fA-F]{{{LENGTHS[algorithm]}}}", rest):
         raise Refused(f"checksum: {rest!r} is not a {algorithm} sum; {EXAMPLE}", "invalid_checksum")
@@ -45,8 +45,12 @@ def parse_checksum(text):
 
 def basename_of(source):
     """The file name at the end of a URL or path, by which it is looked up in a SHA256SUMS file."""
-    parts = urlsplit(source)
-    return posixpath.basename(unquote(parts.path)) if parts.scheme in ("http", "https") else posixpath.basename(source)
+    return posixpath.basename(unquote(urlsplit(source).path) if is_url(source) else source)
+
+
+def is_url(text):
+    """True for what is downloaded."""
+    return text.lower().startswith(("http://", "https://"))
 
 
 def find_sum(text, algorithm, filename):

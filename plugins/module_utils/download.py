@@ -84,30 +84,48 @@ class Download:
 
     def receive(self, offset):
         """One connection. Raises EOFError where it ends too early."""
-        try:
-            response = request(self.source, self.range_headers(offset))
-        except urllib.error.HTTPError as error:  # 416: nothing beyond the offset
-            if whole_size(error.headers.get("Content-Range")) == offset:
-                self.digests.feed_file(self.path, offset)
-                self.resumed = True
-                return
-            self.discard()
-            response = request(self.source)
+        response = self.answer(offset)
+        if response is None:
+            return
         with response:
             offset = self.accept(response, offset)
             self.store(response, offset)
         if self.total is not None and self.digests.seen < self.total:
             raise EOFError("the connection was closed")
 
+    def answer(self, offset):
+        """The response that goes on from offset, or begins anew where the content is another now; None where nothing is left to come."""
+        try:
+            response = request(self.source, self.range_headers(offset))
+            if response.status != 206 or self.is_same(response):
+                return response
+            response.close()
+        except urllib.error.HTTPError as error:  # 416: nothing beyond the offset
+            if whole_size(error.headers.get("Content-Range")) == offset:
+                self.digests.feed_file(self.path, offset)
+                self.resumed = True
+                return None
+        self.discard()
+        return request(self.source)
+
+    def is_same(self, response):
+        """False where a part is of other content than what is here, which If-Range should have prevented."""
+        whole = content_range(response.headers.get("Content-Range"))[1]
+        known = ((self.facts.get("etag"), response.headers.get("ETag")), (self.facts.get("total"), whole))
+        return not any(before is not None and now is not None and before != now for before, now in known)
+
     def accept(self, response, offset):
         """Read the answer's headers: from which byte it goes on, how long the whole is, and that there is room."""
         length = response.headers.get("Content-Length")
-        length = int(length) if length and length.isdigit() else None
-        if response.status != 206 or range_start(response.headers.get("Content-Range")) != offset:
-            if response.status == 206:
+        length = int(length) if length and length.isdecimal() else None
+        whole = None
+        if response.status == 206:
+            start, whole = content_range(response.headers.get("Content-Range"))
+            if start != offset:
                 raise IntakeError(f"{self.source.shown} answered with another range than asked for", "http_error")
+        else:
             offset = 0
-        self.total = None if length is None else offset + length
+        self.total = whole if whole is not None else None if length is None else offset + length
         self.resumed = offset > 0
         if self.digests.seen != offset:
             self.start_over()
@@ -186,10 +204,10 @@ class Download:
         self.start_over()
 
 
-def range_start(header):
-    """The first byte of "bytes 100-199/200", or None."""
-    match = re.match(r"bytes (\d+)-", header or "")
-    return int(match.group(1)) if match else None
+def content_range(header):
+    """(first byte, size of the whole) of "bytes 100-199/200"; None for what it does not say."""
+    match = re.match(r"bytes (\d+)-\d+/(?:(\d+)|\*)", header or "")
+    return (int(match.group(1)), match.group(2) and int(match.group(2))) if match else (None, None)
 
 
 def whole_size(header):

@@ -15,6 +15,7 @@ import time
 JOURNAL = ".intake-transfer-"
 DOWNLOAD = ".intake-download-"
 UNPACKED = ".intake-unpacked-"
+TYPES = {"since": int, "total": int, **dict.fromkeys(("boot", "url", "source", "etag", "last_modified", "asked"), str)}
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -44,9 +45,9 @@ class Journal:
         try:
             with open(self.path, encoding="utf-8") as file:
                 facts = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return facts if isinstance(facts, dict) else {}
+        return {key: value for key, value in facts.items() if isinstance(value, TYPES.get(key, object))} if isinstance(facts, dict) else {}
 
     def write(self, **facts):
         """Replace the facts; `since` stays that of the first writing."""

@@ -15,11 +15,12 @@ import ssl
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from .errors import NotReachable, Refused
 
 AGENT = "intake.vms"
+SENT = "/%:=&?~#+!$,;'@()*[]|"  # left as they are written in paths and queries
 LARGEST_TEXT = 16 * 1024 * 1024  # bytes; a SHA256SUMS file of a large mirror has a few hundred KiB
 BROKEN = (http.client.HTTPException, ConnectionError, ssl.SSLError, OSError)
 
@@ -42,16 +43,32 @@ class Remote(NamedTuple):
 
 def remote(url, username=None, password=None, **more):
     """A Remote; credentials inside the URL count where none are given beside it. Refuses other schemes than http(s)."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused(f"{shown_url(url)} is not a http or https URL; a file on the hypervisor is said by path", "invalid_url")
     bare, found_name, found_password = split_credentials(url)
-    return Remote(bare, username or found_name, password if username else found_password or password, **more)
+    return Remote(quoted(bare), username or found_name, password if username else found_password or password, **more)
+
+
+def parts_of(url):
+    """The parts of a URL, all of which can be read. Raises Refused, without the URL: its credentials cannot be told from the rest."""
+    try:
+        parts = urlsplit(url)
+        _checked = parts.port
+    except ValueError as error:
+        raise Refused("the URL cannot be read; its host or port is none", "invalid_url") from error
+    return parts
+
+
+def quoted(url):
+    """The URL with letters that cannot be sent, such as blanks and umlauts, in percent signs, as a browser does it."""
+    parts = parts_of(url)
+    return urlunsplit(parts._replace(path=quote(parts.path, safe=SENT), query=quote(parts.query, safe=SENT)))
 
 
 def split_credentials(url):
     """(URL without credentials, user or None, password or None)."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     if "@" not in parts.netloc:
         return url, None, None
     credentials, _at, host = parts.netloc.rpartition("@")
@@ -61,20 +78,24 @@ def split_credentials(url):
 
 def url_secrets(url):
     """The passwords inside a URL, as written and as meant; they belong into no output."""
-    credentials = urlsplit(url).netloc.rpartition("@")[0]
+    credentials = url.partition("//")[2].rpartition("@")[0]  # may be too much, for a URL that cannot be read
+    try:
+        credentials = urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:
+        pass
     written = credentials.partition(":")[2]
     return {written, unquote(written)} - {""}
 
 
 def host_of(url):
     """Scheme, host and port: whom credentials are for."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     return parts.scheme, parts.hostname, parts.port
 
 
 def shown_url(url):
     """A URL without credentials and query."""
-    parts = urlsplit(split_credentials(url)[0])
+    parts = parts_of(split_credentials(url)[0])
     return urlunsplit(parts._replace(query="", fragment=""))
 
 
@@ -90,7 +111,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
                 f"{shown_url(req.full_url)} redirects to {shown_url(newurl)}, which is not encrypted; give a checksum to consent",
                 "insecure_redirect",
             )
-        return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, newurl)
+        return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, split_credentials(newurl)[0])
 
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
 
@@ -132,7 +153,7 @@ def request(source, headers=None) -> Any:
         raise NotReachable(f"{source.shown} answered {error.code} {error.reason}{advice(error, source)}", "http_error") from error
     except urllib.error.URLError as error:
         raise fault(source, error.reason) from error
-    except BROKEN as error:
+    except (ValueError, *BROKEN) as error:  # ValueError: a host's name that cannot be one
         raise fault(source, error) from error
 
 

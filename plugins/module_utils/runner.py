@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 
 from .converge import converge, summary
 from .errors import IntakeError, Refused
@@ -29,6 +30,14 @@ class Entrypoint(AnsibleModule):
         for item in [self.params, *(items if isinstance(items, list) else ())]:
             if isinstance(item, dict):
                 self.no_log_values.update(secrets_of(item, self.resource.spec), self.resource.secrets(item))
+
+    def _log_invocation(self):  # the task's own no_log, mostly false, replaces one that a module is made with
+        self.log(f"Invoked with {hidden(self.params)}")
+
+    def fail_json(self, msg, **more):
+        """AnsibleModule's own failures, over an option that does not exist, show all arguments; documents in them hold secrets."""
+        more.setdefault("invocation", {"module_args": hidden(getattr(self, "params", {}))})
+        super().fail_json(msg, **more)
 
 
 def secrets_of(item, spec):
@@ -55,8 +64,7 @@ def writing_spec(resource):
 
 def run_writing(resource):
     """A writing module: `resource` is a Resource class that also says `spec` (every option of one item)."""
-    # no_log keeps the arguments out of the system's log: documents such as user data hold secrets that no option marks.
-    module = Entrypoint(resource, argument_spec=writing_spec(resource), supports_check_mode=True, no_log=True)
+    module = Entrypoint(resource, argument_spec=writing_spec(resource), supports_check_mode=True)
     guarded(module, lambda: write(module, resource))
 
 
@@ -85,6 +93,8 @@ def hidden(value, key=""):
         return HIDDEN
     if isinstance(value, dict):
         return {inner: hidden(content, str(inner).lower()) for inner, content in value.items()}
+    if isinstance(value, str) and "://" in value and "?" in value:  # the query of a URL may be a signature
+        return f"{value.partition('?')[0]}?{HIDDEN}"
     return [hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -106,9 +116,22 @@ def checked(module, resource, item):
         raise Refused(f"every {resource.noun} needs a name", "name_missing")
     outcome = validator(resource).validate(said(item))
     module.no_log_values.update(outcome._no_log_values)
-    if outcome.error_messages:
-        raise Refused(f"{resource.noun} {item['name']}: {'; '.join(outcome.error_messages)}", "invalid_options")
+    faults_found = [words_of(error) for error in outcome.errors] + (["a NUL character is in no option"] if has_nul(item) else [])
+    if faults_found:
+        raise Refused(f"{resource.noun} {item['name']}: {'; '.join(faults_found)}", "invalid_options")
     return outcome.validated_parameters
+
+
+def words_of(error):
+    """A validator's error; that of an unknown option only lists it."""
+    return f"Unsupported parameters: {error}" if isinstance(error, UnsupportedError) else str(error)
+
+
+def has_nul(value):
+    """True where a text has a NUL, which no file name, XML or program's argument can hold."""
+    if isinstance(value, (dict, list)):
+        return any(has_nul(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and "\0" in value
 
 
 def said(value):
@@ -149,3 +172,5 @@ def guarded(module, work):
         leave(module, failed=True, msg=str(error), reason=error.reason)
     except faults() as error:
         leave(module, failed=True, msg=f"libvirt: {error}", reason="libvirt_error")
+    except OSError as error:
+        leave(module, failed=True, msg=f"the system said: {error}", reason="os_error")

@@ -13,6 +13,7 @@ from .errors import Refused
 BINARY = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 DECIMAL = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15}
 FACTORS = {**BINARY, **{unit + "IB": factor for unit, factor in BINARY.items() if factor > 1}, **DECIMAL}
+LONGEST = 7 * 24 * 3600  # seconds
 SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
 
 
@@ -26,6 +27,13 @@ def parse_size(text, what="size"):
     if not 0 < size < 2**63:
         raise Refused(f"{what}: {text} is out of range; it must be above 0 and below 8 EiB", "invalid_size")
     return size
+
+
+def check_seconds(seconds, what="timeout"):
+    """The number unchanged; refused where nothing can happen in that time, or nobody waits for so long."""
+    if not 1 <= seconds <= LONGEST:
+        raise Refused(f"{what}: {seconds} is out of range; it is 1 to {LONGEST} seconds", "invalid_timeout")
+    return seconds
 
 
 def format_size(size):

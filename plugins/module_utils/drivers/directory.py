@@ -11,6 +11,7 @@ from .. import mounts
 from ..errors import Refused
 
 DEFAULT_ROOT = "/var/lib/intake/storages"
+LONGEST_PATH, LONGEST_NAME = 4000, 255  # bytes; the kernel takes 4095, and file names come behind
 MODE = 0o711  # QEMU's user may pass through it to its files, and list nothing
 # Their whole trees belong to the system or vanish at boot; of the others only the directory itself is refused.
 SYSTEM_TREES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
@@ -23,6 +24,9 @@ def check_path(path):
         raise Refused(f"path {path} must be absolute, without '..', double or trailing slashes", "invalid_path")
     if not path.isprintable():
         raise Refused(f"path {path!r} contains a character that cannot be printed", "invalid_path")
+    encoded = os.fsencode(path)
+    if len(encoded) > LONGEST_PATH or max(map(len, encoded.split(b"/"))) > LONGEST_NAME:
+        raise Refused(f"path {path} is longer than a path can be", "invalid_path")
     real = os.path.realpath(path)
     trees = [tree for tree in SYSTEM_TREES if within(path, tree) or within(real, tree)]
     if trees or path in SYSTEM_DIRECTORIES or real in SYSTEM_DIRECTORIES:

@@ -70,8 +70,8 @@ class LocalFS:
         return None
 
     def is_lost(self, have):
-        """True where somebody unmounted an active storage below libvirt."""
-        return bool(have["device"]) and not self.mount(have)
+        """True where an active storage was unmounted, or its directory taken away, below libvirt."""
+        return not (self.mount(have) if have["device"] else os.path.isdir(have["path"]))
 
     def open_to_guests(self, have):
         """A new filesystem's root is as passable as a directory of ours: for QEMU's user, without listing."""

@@ -11,11 +11,12 @@ from .. import remote, shared_locks, silence
 from ..catalogue import Catalogue
 from ..checksum import basename_of, find_sum, parse_checksum
 from ..converge import Resource
-from ..errors import IntakeError, Refused
+from ..errors import IntakeError, NotFound, Refused
 from ..graph import Graph
 from ..names import check_name
 from ..qcow2 import is_written
 from ..space import Space
+from ..units import check_seconds
 from . import image_have, image_list
 from .image_contents import Contents, Twin
 from .image_match import same_content
@@ -93,12 +94,18 @@ class Images(Resource):
         """Refuse what cannot be read at all."""
         if not self.hypervisor.is_local:
             raise Refused(f"the files of {self.hypervisor.uri} are on another machine; run the task on that hypervisor", "not_local")
+        taken = set()
         for want in wants:
-            check_name("image", want["name"])
-            if want.get("new_name"):
-                check_name("image", want["new_name"])
+            check_seconds(want["timeout"])
+            names = {want["name"], want.get("new_name") or want["name"]}
+            for name in names:
+                check_name("image", name)
             if not want.get("storage"):
                 raise Refused(f"image {want['name']}: say its storage", "storage_missing")
+            places = {(want["storage"], name) for name in names}
+            if places & taken:
+                raise Refused(f"image {want['name']}: another image of this call has or gets its name", "duplicate_name")
+            taken |= places
 
     def read(self, wants):
         """Each under its name; where there is none, under its new name, for then it was renamed already."""
@@ -140,7 +147,10 @@ class Images(Resource):
 
     def root(self, storage):
         """The directory of a storage."""
-        return self.hypervisor.storage_path(storage)
+        root = self.hypervisor.storage_path(storage)
+        if not root or not os.path.isdir(root):
+            raise NotFound(f"storage {storage}: has no directory, or it is gone ({root})", "storage_unreadable")
+        return root
 
     def catalogue(self, root):
         """The records of a storage."""

@@ -63,8 +63,8 @@ class Arrival:
 
     def from_file(self, path, space, catalogue):
         """Copy a file of this host and publish; its sum is taken from the copy, so it is that of what was kept."""
-        self.start(path)
         with self.all_or_nothing(space):
+            self.start(path)
             if os.stat(path).st_dev != os.stat(self.root).st_dev:
                 space.claim(self.download, os.stat(path).st_blocks * 512)
             transfer.copy_file(path, self.download)
@@ -74,15 +74,15 @@ class Arrival:
 
     def from_volume(self, path, form, space, catalogue):
         """Flatten a volume and publish: its whole backing chain becomes one file."""
-        self.start(path)
         with self.all_or_nothing(space):
+            self.start(path)
             convert(path, form, self.partial, self.wanted or form)
             self.publish(self.partial, self.wanted or form, catalogue, source_format=form, as_it_came=True)
 
     def from_image(self, path, record, catalogue):
         """Copy another image of the same content, which is at hand already, and convert where another format is wanted."""
-        self.start(path)
         with self.all_or_nothing():
+            self.start(path)
             form = record.get("format") or image_header.inspect(path).format
             wanted = self.wanted or record.get("source_format") or form
             if wanted == form:

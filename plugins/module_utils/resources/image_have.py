@@ -9,7 +9,7 @@ import os
 import stat
 
 from .. import image_header, qcow2
-from ..errors import Refused
+from ..errors import IntakeError, Refused
 
 
 def read_image(storage, root, name, record):
@@ -36,11 +36,19 @@ def read_image(storage, root, name, record):
         "source": record.get("source"),
         "checksum": record.get("checksum"),
     }
-    have["size"] = qcow2.probe(path)["virtual_size"] if have["format"] == "qcow2" else found.st_size
+    have["size"] = virtual_size(path) if have["format"] == "qcow2" else found.st_size
     have["outside"] = "stamp" in record and record["stamp"] != have["stamp"]
     if not record and have["format"] == "iso":
         have["kind"] = "image"
     return have
+
+
+def virtual_size(path):
+    """Bytes a guest sees of a qcow2 file, or of the file itself where its header is damaged: it can still be shown, renewed and removed."""
+    try:
+        return qcow2.probe(path)["virtual_size"]
+    except IntakeError:
+        return os.path.getsize(path)
 
 
 def stamp_of(found):

@@ -15,12 +15,15 @@ from . import image_have
 
 def listed(images, params):
     """{"images": [...], "unfinished": [...]}, both filtered and sorted by storage and name."""
-    found = {"images": [], "unfinished": []}
+    found = {"images": [], "unfinished": [], "warnings": []}
     for storage, root in sorted(storages(images, params).items()):
-        if params.get("state") != "unfinished":
-            found["images"] += [shown for shown in ready(images, storage, root) if selected(shown, params)]
-        if params.get("state") != "ready" and not params.get("labels"):
-            found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
+        try:
+            if params.get("state") != "unfinished":
+                found["images"] += [shown for shown in ready(images, storage, root, found["warnings"]) if selected(shown, params)]
+            if params.get("state") != "ready" and not params.get("labels"):
+                found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
+        except OSError as error:
+            found["warnings"].append(f"storage {storage}: cannot be read: {error.strerror} ({root})")
     return found
 
 
@@ -31,17 +34,21 @@ def storages(images, params):
     return images.hypervisor.storage_paths()
 
 
-def ready(images, storage, root):
-    """Every image of a storage, with its users."""
+def ready(images, storage, root, warnings):
+    """Every image of a storage, with its users; one that cannot be read hides none of the others."""
     records = images.catalogue(root).read()
     for name in sorted(os.listdir(root)):
         path = os.path.join(root, name)
         if name.startswith(".") or not os.path.isfile(path) or os.path.islink(path):
             continue
         record = records.get(name, {})
-        if record.get("kind") != "image" and (record or image_have.format_of(path) != "iso"):
+        try:
+            if record.get("kind") != "image" and (record or image_have.format_of(path) != "iso"):
+                continue
+            have = image_have.read_image(storage, root, name, record)
+        except OSError as error:
+            warnings.append(f"image {name}: cannot be read: {error.strerror} ({path})")
             continue
-        have = image_have.read_image(storage, root, name, record)
         if have:
             yield {**image_have.show(have), "changed_outside": have["outside"], "users": images.users(path)}
 
@@ -78,4 +85,7 @@ def progress(root, name):
 
 def iso_time(seconds):
     """Seconds since 1970 as people read them, in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+    except (OverflowError, ValueError):
+        return None

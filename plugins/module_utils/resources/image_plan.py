@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from .. import transfer
 from ..converge import DESTRUCTIVE, Plan, Step
 from ..errors import IntakeError, Refused
 from . import image_arrival, image_match
@@ -182,7 +183,8 @@ class ImagePlanner:
         """Rename; nothing may know the old name."""
         if self.have["name"] == self.final_name:
             return
-        if os.path.lexists(os.path.join(self.root, self.final_name)):
+        final = os.path.join(self.root, self.final_name)
+        if os.path.lexists(final) and not os.path.samefile(final, self.have["path"]):  # one file: a run was killed between two names
             raise Refused(f"{self.who}: cannot be renamed to {self.final_name}, which exists in storage {self.want['storage']}", "name_taken")
         self.refuse_users(f"cannot be renamed to {self.final_name}")
         self.step("rename", "name", self.rename, before=self.have["name"], after=self.final_name)
@@ -190,7 +192,7 @@ class ImagePlanner:
     def rename(self):
         """File and record; a run killed between the two leaves a file that the next run adopts."""
         self.catalogue().put(self.final_name, self.catalogue().get(self.have["name"]))
-        os.rename(self.have["path"], os.path.join(self.root, self.final_name))
+        transfer.rename_new(self.have["path"], os.path.join(self.root, self.final_name))
         self.catalogue().remove(self.have["name"])
 
     def plan_fields(self):

@@ -15,6 +15,7 @@ from ..drivers import pool as documents
 from ..errors import IntakeError, NotFound, NotReachable, Refused
 from ..hypervisor import faults
 from ..names import check_name
+from ..units import check_seconds
 from . import storage_change, storage_figures, storage_removal
 from .storage_look import RECORD, TIMEOUT, look
 from .storage_new import plan_new
@@ -196,6 +197,7 @@ class Storages(Resource):
 
     def list(self, params):
         """Every storage that passes the filters, with figures and health; one that is in trouble does not hide the others."""
+        check_seconds(params["timeout"])
         names = [name for name in sorted(self.hypervisor.pools()) if not params["names"] or name in params["names"]]
         return storage_figures.report(self, names, params)
 

@@ -12,6 +12,7 @@ from ..hypervisor import faults, unless_gone
 from .storage_use import machines_using
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
+FULL = 1 << 20  # bytes; with less no volume can be made or grow, and of these not even records are sure
 
 
 def add(have, seen, driver):
@@ -38,7 +39,7 @@ def health(have, seen, driver):
         status, text = "degraded", fault
     elif not seen:
         text = "libvirt says that it is active"
-    elif not seen["available"]:
+    elif seen["available"] < FULL:
         status, text = "degraded", "is full"
     told = {"status": status, "text": text, "probed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     return {**told, "hangs": True} if seen.get("hangs") else told

@@ -56,14 +56,15 @@ def create(storages, driver, name, where, fields, made):
     pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
     have = {"name": name, "timeout": fields["timeout"], **driver.words(parse(pool.XMLDesc(1)))}
     try:
+        pool.setAutostart(fields["autostart"])  # first: a run killed later leaves a storage that is only not started yet
         driver.start(have, lambda: pool.create(0), pool.destroy)
-        pool.setAutostart(fields["autostart"])
     except BaseException:
         undo(driver, pool, have, made)
         raise
     if where["device"] and not where["attach"]:
         driver.open_to_guests(have)
-    if made and not driver.needs_new_mount:  # a record that other hosts read says nothing of this one
+    read_only = os.statvfs(have["path"]).f_flag & os.ST_RDONLY
+    if made and not read_only and not driver.needs_new_mount:  # a record that other hosts read says nothing of this one
         Catalogue(have["path"]).update(RECORD, kind=storages.noun, made_path=have["path"])
 
 

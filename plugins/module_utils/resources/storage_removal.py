@@ -11,12 +11,12 @@ import os
 from ..catalogue import FOLDER, Catalogue
 from ..converge import DESTRUCTIVE, LIVE, Step
 from ..drivers import DRIVERS
-from ..drivers.directory import DEFAULT_ROOT
-from ..errors import NotFound, Refused
+from ..drivers.directory import DEFAULT_ROOT, within
+from ..errors import NotFound, NotReachable, Refused
 from ..journal import DOWNLOAD, JOURNAL, UNPACKED
 from ..leases import Leases
 from .storage_look import RECORD
-from .storage_use import files_in_use, overlays_on
+from .storage_use import files_in_use, overlays_on, pool_documents
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
 PARTIAL = (".intake-partial-", DOWNLOAD, UNPACKED, JOURNAL)  # what an unfinished copy or transfer leaves
@@ -27,6 +27,7 @@ def plan_absent(storages, plan, have, want):
     if have is None:
         return
     refuse_used(storages.hypervisor, have, "removed")
+    refuse_inner(storages.hypervisor, have)
     pool = storages.hypervisor.pool(plan.name)
     if have["state"] == "active":
         driver = DRIVERS[have["type"]]
@@ -84,6 +85,8 @@ def plan_empty(storages, plan, have, want):
     if want.get("confirm") != plan.name:
         raise Refused(f"state: empty deletes all its volumes and images; confirm: {plan.name} consents to that", "confirm_missing")
     storages.refuse_remote()
+    if have["seen"].get("error"):
+        raise NotReachable(f"cannot be looked at: {have['seen']['error']}", "storage_unreadable")
     refuse_used(storages.hypervisor, have, "emptied")
     refuse_leased(storages.hypervisor, have)
     storages.hypervisor.refresh(plan.name)
@@ -122,3 +125,11 @@ def refuse_used(hypervisor, have, verb):
     uses = files_in_use(hypervisor, have) + overlays_on(hypervisor, have)
     if uses:
         raise Refused(f"is used by {', '.join(uses)}; it can be {verb} when nothing uses it any more", "storage_in_use")
+
+
+def refuse_inner(hypervisor, have):
+    """Refused while the directory of another storage is on the same mounted device, which would vanish with it."""
+    paths = {name: root.findtext("target/path") for name, root in pool_documents(hypervisor).items() if name != have["name"]}
+    inner = sorted(name for name, path in paths.items() if path and within(os.path.realpath(path), os.path.realpath(have["path"])))
+    if have["device"] and inner:
+        raise Refused(f"holds the storage {', '.join(inner)}, which has to be removed first", "storage_in_use")

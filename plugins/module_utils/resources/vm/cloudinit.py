@@ -62,7 +62,8 @@ def short_form(options, name):
     if "." in hostname(options, name):
         config["fqdn"] = hostname(options, name)
     if options.get("users"):
-        config["users"] = [{"shell": "/bin/bash", **user} for user in options["users"]]
+        default = ["default"] if options.get("ssh_authorized_keys") else []  # cloud-init makes it only if a list of users names it
+        config["users"] = default + [{"shell": "/bin/bash", **user} for user in options["users"]]
     for key in ("ssh_authorized_keys", "packages"):
         if options.get(key):
             config[key] = options[key]
