@@ -69,13 +69,14 @@ class Workbench:
         arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_remote_tmp": self.folder, "_ansible_keep_remote_files": False}}
         code = (
             "import resource, runpy, sys\n"
-            f"sys.argv = ['module', {json.dumps(json.dumps(arguments))}]\n"
+            "sys.argv = ['module']\n"
             "try: runpy.run_module('ansible_collections.intake.vms.plugins.modules." + name + "', run_name='__main__')\n"
             "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
         )
         root = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
         start = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=False)
+        environment = {**os.environ, "PYTHONPATH": root}
+        done = subprocess.run([sys.executable, "-c", code], input=json.dumps(arguments), capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             sys.exit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return time.monotonic() - start, int(done.stderr.split()[-1]) / 1024

@@ -9,14 +9,15 @@ that only root reads, and what is shown of them are names and counts.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-import tempfile
 
 from ...errors import IntakeError, Refused
 from ...programs import find, run
+from ...transfer import partial_path
 from . import iso
 
 SPEC = {
@@ -31,6 +32,8 @@ SPEC = {
 }
 SHORT_FORM = ("users", "ssh_authorized_keys", "packages")
 LABEL = "cidata"
+DOCUMENTS = ("user-data", "meta-data", "network-config")
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 HEADER = "#cloud-config\n"
 HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z")
 WRITERS = ("xorrisofs", "genisoimage", "mkisofs")
@@ -149,10 +152,29 @@ def write_seed(path, found):
     writer = find(*WRITERS)
     if not writer:
         raise IntakeError("no program writes ISO images on this host; install the package xorriso", "program_missing")
-    with tempfile.TemporaryDirectory(prefix=".intake-seed-", dir=os.path.dirname(path)) as folder:
+    parts = {name: part_of(path, name) for name in found}
+    try:
         for name, text in found.items():
-            with open(os.path.join(folder, name), "w", encoding="utf-8", errors="surrogateescape") as file:
+            with open(os.open(parts[name], NEW, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.close(descriptor)
-        run([writer, "-quiet", "-o", path, "-V", LABEL, "-J", "-r", folder])
+        os.close(os.open(path, NEW, 0o600))
+        run([writer, "-quiet", "-o", path, "-V", LABEL, "-J", "-r", "-graft-points", *(graft_of(*one) for one in parts.items())])
+    finally:
+        discard_parts(path)
+
+
+def part_of(path, document):
+    """Where a document lies while the image at `path` is written: a partial file too, named so that the next run finds it."""
+    return partial_path(os.path.dirname(path), f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.{document}")
+
+
+def graft_of(document, part):
+    """A file and its name in the image, as mkisofs(8) reads them."""
+    return f"{document}=" + part.replace("\\", "\\\\").replace("=", "\\=")
+
+
+def discard_parts(path):
+    """Leave no document behind, also none of a run that was killed."""
+    for document in DOCUMENTS:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part_of(path, document))

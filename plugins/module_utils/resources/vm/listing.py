@@ -21,7 +21,8 @@ class Listing:
 
     def list(self, params):
         """The machines that pass the filters, with what the asked groups tell of them."""
-        haves = [have for have in self.read(params.get("names")) if selected(have.show(), params) and self.is_on(have, params["storage"])]
+        root = params["storage"] and silence.real(self.hypervisor.storage_path(params["storage"]))
+        haves = [have for have in self.read(params.get("names")) if selected(have.show(), params) and is_on(have, root)]
         facts = Monitor(self.hypervisor, params["gather"], params["timeout"]).facts(haves)
         return {"vms": [{**have.show(), **more} for have, more in zip(haves, facts)]}
 
@@ -31,10 +32,8 @@ class Listing:
         haves = [found(self.hypervisor, domains[name]) for name in sorted(domains) if not names or name in names]
         return [have for have in haves if have]
 
-    def is_on(self, have, storage):
-        """True where a disk of the machine is in the storage, or no storage is asked for."""
-        if storage is None:
-            return True
-        root = silence.real(self.hypervisor.storage_path(storage))
-        paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
-        return any(os.path.dirname(silence.real(path)) == root for path in paths)
+
+def is_on(have, root):
+    """True where a disk of the machine is in the storage at `root`, or no storage is asked for."""
+    paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
+    return not root or any(os.path.dirname(silence.real(path)) == root for path in paths)

@@ -36,9 +36,9 @@ class Monitor:
         self.stats = self.read_stats() if "stats" in gather else {}
 
     def read_stats(self):
-        """{UUID: figures} of the running machines."""
-        running = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-        return {domain.UUIDString(): figures for domain, figures in self.hypervisor.connection.getAllDomainStats(STATS, running)}
+        """{UUID: figures} of the machines that are on, those on hold included."""
+        active = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        return {domain.UUIDString(): figures for domain, figures in self.hypervisor.connection.getAllDomainStats(STATS, active)}
 
     def facts(self, haves):
         """One dict of facts for each machine, agents asked in parallel."""
@@ -56,7 +56,7 @@ class Monitor:
             if "pending" in self.gather:
                 found["pending"] = pending(have)
         except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):  # gone, or gone off
                 raise
         return found
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ...converge import DESTRUCTIVE, Step
@@ -43,7 +44,7 @@ def doomed_by_removal(vms, have, want):
     steps = []
     for name, disk in there.items():
         if name == seed.DISK and os.path.basename(disk["path"] or "") == seed.file_name(have.name):
-            steps.append(deletion(vms, name, disk["path"]))
+            steps.append(deletion(vms, name, disk["path"], seed.discard_unfinished))
         elif name in asked or "all" in asked:
             why = reason_to_keep(graph, have, disk)
             if not why:
@@ -85,18 +86,16 @@ def reason_to_keep(graph, have, disk):
     return f"{path} is used by {', '.join(users)}" if users else None
 
 
-def deletion(vms, name, path):
-    """The step that deletes one file and its record."""
-    return Step("delete", f"disks.{name}.volume", lambda: delete(vms, path), DESTRUCTIVE, before=path)
+def deletion(vms, name, path, before=lambda path: None):
+    """The step that deletes one file and its record, after what else belongs to it."""
+    return Step("delete", f"disks.{name}.volume", lambda: (before(path), delete(vms, path)), DESTRUCTIVE, before=path)
 
 
 def delete(vms, path):
-    """Unlink the file of a disk; one that is gone is no error."""
+    """Unlink the file of a disk, its record first: a killed run leaves what the next one finds. One that is gone is no error."""
     place = vms.media.place_of_file(path)
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
     if place:
         catalogue(vms, place[0]).remove(place[1])
         vms.touched.add(place[0])
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -69,9 +69,16 @@ def storage_of(vms, want, have):
 def write(vms, storage, name, path, documents):
     """Write the seed beside its name and swap it in; a running guest keeps the one it booted with."""
     root = os.path.dirname(path)
-    discard_partial(root, file_name(name))
     partial = partial_path(root, file_name(name))
+    discard_unfinished(path)
     cloudinit.write_seed(partial, documents)
     publish(partial, path, mode=0o600, replace=True)
     Catalogue(root).put(file_name(name), {"kind": "seed", "source": f"vm/{name}"})  # neither a volume nor an image to people
     vms.touched.add(storage)
+
+
+def discard_unfinished(path):
+    """Remove what a killed run left of the seed at this path: it holds secrets."""
+    root, name = os.path.split(path)
+    discard_partial(root, name)
+    cloudinit.discard_parts(partial_path(root, name))
