@@ -4,10 +4,11 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 STAGES=(lint sanity unit oldest integration runner molecule)
+ON_REQUEST=(lab) # two emulated hypervisors over SSH: slow, so only by name
 BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
- ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git shellcheck sudo"
+ ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git openssh-client shellcheck sudo"
 # shellcheck source=scripts/bootstrap.sh
 source scripts/bootstrap.sh
 
@@ -149,13 +150,15 @@ molecule_test() {
   as_root env -C extensions PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" LC_ALL=C.UTF-8 molecule test -s provision --destroy never
 }
 
+stage_lab() { tests lab tests/lab; }
+
 stage_molecule() { start_libvirt; check molecule molecule_test; }
 
 # -----------------------------------------------------------------------------------------------------------------------
 
 [ $# -gt 0 ] || set -- "${STAGES[@]}"
 for stage in "$@"; do
-  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]}"
+  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]} ${ON_REQUEST[*]}"
 done
 for stage in "$@"; do
   say "--- $stage"

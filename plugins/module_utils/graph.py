@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 
-from . import qcow2
+from . import qcow2, silence
 from .catalogue import Catalogue
 from .errors import IntakeError
+from .leases import Leases
 
 
 class Graph:
@@ -24,21 +25,33 @@ class Graph:
 
     def users(self, path):
         """Who would miss the file, in words: "vm web1", "volume a.qcow2 (overlay, in storage fast)"."""
-        return [f"vm {name}" for name in self.vms(path)] + [self.overlay_words(one) for one in self.overlays(path)]
+        return [f"vm {name}" for name in self.vms(path)] + [self.overlay_words(one) for one in self.overlays(path)] + self.elsewhere(path) + self.unknown(path)
+
+    def elsewhere(self, path):
+        """The machine of another host that has the file, where its storage is shared."""
+        folder, name = os.path.split(path)
+        there = Leases(folder).holder(name) if not silence.silent(path) and silence.network_mount(path) else None
+        own = there and there.get("host") == self.hypervisor.identity()["host"]
+        return [f"vm {there.get('vm')} on host {there.get('hostname')}"] if there and not own else []
+
+    def unknown(self, path):
+        """Storages that cannot be looked at now: an overlay in them may need the file."""
+        silent = [] if silence.silent(path) else self.hypervisor.silent_storages()
+        return [f"perhaps an overlay in storage {name}, which does not answer" for name in silent]
 
     def vms(self, path):
         """The machines that name the file in their definition, running XML or snapshots."""
-        return sorted(self.hypervisor.file_users().get(os.path.realpath(path), ()))
+        return sorted(self.hypervisor.file_users().get(silence.real(path), ()))
 
     def overlays(self, path):
         """The files whose backing file it is."""
         self.read()
-        return sorted(self.tops.get(os.path.realpath(path), ()))
+        return sorted(self.tops.get(silence.real(path), ()))
 
     def chain(self, path):
         """Its backing files, nearest first."""
         self.read()
-        found, current = [], self.follow(os.path.realpath(path))
+        found, current = [], self.follow(silence.real(path))
         while current and current not in found:
             found.append(current)
             current = self.follow(current)
@@ -53,7 +66,7 @@ class Graph:
         """Look at every file of every active storage, and at every file a machine names."""
         if self.storages is not None:
             return
-        self.storages = {os.path.realpath(root): name for name, root in self.hypervisor.storage_paths().items()}
+        self.storages = {silence.real(root): name for name, root in self.hypervisor.storage_paths().items()}
         for root in self.storages:
             for path in files_of(root):
                 self.follow(path)
@@ -81,12 +94,12 @@ def files_of(root):
 def backing_of(path):
     """The real path of a file's backing file; None for none, and for files that are gone or damaged."""
     try:
-        backing = qcow2.probe(path)["backing"] if os.path.isfile(path) else None
+        backing = qcow2.probe(path)["backing"] if not silence.silent(path) and os.path.isfile(path) else None
     except (OSError, IntakeError):
         return None
     if not backing or not backing.startswith("/") or is_recorded_raw(path):
         return None
-    return os.path.realpath(backing)
+    return silence.real(backing)
 
 
 def is_recorded_raw(path):

@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from urllib.parse import urlsplit
 
-from . import lens
+from . import lens, silence
 from .errors import IntakeError, NotFound, NotReachable
 
 try:
@@ -82,6 +82,14 @@ class Hypervisor:
             self.kept[key] = reader()
         return self.kept[key]
 
+    def identity(self):
+        """{"host": UUID, "hostname"} of the hypervisor itself, as other hosts know it."""
+        return self.once("identity", self.read_identity)
+
+    def read_identity(self):
+        found = lens.parse(self.connection.getCapabilities()).findtext("host/uuid")
+        return {"host": found, "hostname": self.connection.getHostname()}
+
     def pools(self):
         """All storage pools by name (virStoragePool)."""
         return self.once("pools", lambda: {pool.name(): pool for pool in self.connection.listAllStoragePools(0)})
@@ -125,11 +133,26 @@ class Hypervisor:
             raise IntakeError(
                 f"storage {name}: is not active; run intake_storage with name={name} state=present to start it", "storage_inactive"
             )
-        return self.once(("path", name), lambda: pool_path(pool))
+        path = self.once(("path", name), lambda: pool_path(pool))
+        if path and silence.silent(path):
+            raise NotReachable(f"storage {name}: {path} does not answer; its server is away, or the network to it", "storage_hangs")
+        return path
 
     def storage_paths(self):
+        """The directories of all active storages that have one and can be looked at, by storage name."""
+        return {name: path for name, path in self.active_paths().items() if not silence.silent(path)}
+
+    def silent_storages(self):
+        """The names of active storages whose server does not answer."""
+        return sorted(name for name, path in self.active_paths().items() if silence.silent(path))
+
+    def active_paths(self):
         """The directories of all active storages that have one, by storage name."""
-        found = {name: unless_gone(lambda pool=pool: pool.isActive() and pool_path(pool)) for name, pool in self.pools().items()}
+
+        def read():
+            return {name: unless_gone(lambda pool=pool: pool.isActive() and pool_path(pool)) for name, pool in self.pools().items()}
+
+        found = self.once("paths", read)
         return {name: path for name, path in found.items() if path}
 
     def refresh(self, name):
@@ -159,7 +182,7 @@ class Hypervisor:
             roots = list(self.domain_xmls()[name])
             roots += snapshot_roots(domain) if roots else []
             for path in sorted({path for root in roots for path in named_files(root, self)}):
-                users[os.path.realpath(path)].append(name)
+                users[silence.real(path)].append(name)
         return dict(users)
 
     def volume_path(self, pool, volume):

@@ -44,8 +44,7 @@ def unescape(text):
 
 def at(path, proc="/proc"):
     """The mount that is visible on exactly this path, or None."""
-    path = os.path.realpath(path)
-    found = [mount for mount in read(proc) if mount.path == path]
+    found = [mount for mount in read(proc) if mount.path == path] or [mount for mount in read(proc) if mount.path == os.path.realpath(path)]
     return found[-1] if found else None
 
 

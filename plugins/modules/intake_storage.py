@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Makes, changes, starts, empties and removes storages on the hypervisor the task runs on.
   - A storage is a libvirt storage pool, so C(virsh), virt-manager and Cockpit see and do the same.
-    A directory becomes a pool of type C(dir), a device one of type C(fs) that libvirt mounts, at every boot too.
+    A directory becomes a pool of type C(dir), a device one of type C(fs), an NFS export one of type C(netfs);
+    libvirt mounts them at every boot.
   - Existing pools of these types are changed in place, whoever made them.
   - A device is mounted by the UUID of its filesystem, so it does not matter how the kernel calls it after the next boot.
   - Description and labels are kept in the storage itself, in the file C(.intake/.storage.json), and travel with it.
@@ -42,15 +43,15 @@ options:
     default: present
   type:
     description:
-      - Kind of storage. V(localfs) is a directory or a block device of the hypervisor.
-      - A new storage is V(localfs) unless said.
+      - Kind of storage. V(localfs) is a directory or a block device of the hypervisor, V(nfs) an export of an NFS server.
+      - A new storage is V(nfs) where O(server) is said, else V(localfs).
     type: str
-    choices: [localfs]
+    choices: [localfs, nfs]
   path:
     description:
       - The directory of the storage, or with O(device) its mount point. Absolute; no directory of the system.
       - It is made where it does not exist. A mount point must be empty.
-      - A new storage with a O(device) is mounted on C(/var/lib/intake/storages/<name>) unless said.
+      - A new storage with a O(device) or on a O(server) is mounted on C(/var/lib/intake/storages/<name>) unless said.
       - The path of an existing storage cannot be changed.
     type: str
   device:
@@ -70,11 +71,31 @@ options:
       - The filesystem of an existing storage cannot be changed.
     type: str
     choices: [ext4, xfs, btrfs]
+  server:
+    description:
+      - Name, IPv4 or IPv6 address of the NFS server. It is asked before anything changes, and each failure says at which layer it is - the name,
+        the port, the export, or the rights of QEMU's user in it.
+      - The server of an existing storage cannot be changed.
+    type: str
+  export:
+    description:
+      - Directory that the server exports, as an absolute path. With NFS 4 it need not be listed by C(showmount).
+      - The same export may be a storage on many hosts; its volumes, images, description and labels are the same on each.
+      - The export of an existing storage cannot be changed.
+    type: str
+  version:
+    description:
+      - Version of NFS to ask for. A new storage has V(4.2) unless said.
+      - With another version an existing storage is mounted anew at once where nothing is open on it; else it is pending until a run finds that.
+    type: str
+    choices: ['3', '4', '4.0', '4.1', '4.2']
   mount_options:
     description:
-      - Options for mounting the O(device), beside C(nodev), C(nosuid) and C(noexec), which libvirt always gives.
-      - All of them at once, so what is not listed is taken away. A mounted filesystem is remounted at once; where the kernel refuses that, nothing changes.
+      - Options for mounting the O(device) or the O(export), beside C(nodev), C(nosuid) and C(noexec), which libvirt always gives.
+      - All of them at once, so what is not listed is taken away. A mounted filesystem of a O(device) is remounted at once; where the kernel refuses
+        that, nothing changes. An O(export) is mounted anew like for O(version).
       - Options of a filesystem that are not listed any more can stay in force until the next mount.
+      - An export is mounted C(hard) unless said. C(soft), C(nolock) and C(async) are refused, since they lose data.
     type: list
     elements: str
   overwrite:
@@ -92,6 +113,10 @@ options:
   labels:
     description: Words about the storage, as a dictionary; all of them at once, so what is not listed is taken away.
     type: dict
+  timeout:
+    description: How many seconds a server and the directories of storages may take to answer.
+    type: int
+    default: 10
   confirm:
     description: With O(state=empty), the name of the storage, to consent to the loss of what is in it.
     type: str
@@ -123,6 +148,13 @@ EXAMPLES = r"""
     name: archive
     device: UUID=24ef1ac7-94eb-4c36-adea-fec0cb334722
     path: /srv/archive
+
+- name: An NFS export; the same task on every hypervisor makes it one storage of all
+  intake.vms.intake_storage:
+    name: shared
+    server: nas.example.com
+    export: /export/vms
+    mount_options: [hard, nconnect=4]
 
 - name: Several at once, labelled alike
   intake.vms.intake_storage:
@@ -163,7 +195,7 @@ resources:
       elements: dict
       sample: [{verb: format, name: device, risk: live}]
     pending:
-      description: What could not be applied yet; storages never have such.
+      description: What could not be applied yet, as dictionaries of name, have and want.
       type: list
       elements: dict
     error:
@@ -214,6 +246,18 @@ storage:
       description: The filesystem of its device; null for a directory.
       type: str
       sample: xfs
+    server:
+      description: The NFS server's name or address; null where there is none.
+      type: str
+      sample: nas.example.com
+    export:
+      description: The directory the server exports; null where there is none.
+      type: str
+      sample: /export/vms
+    version:
+      description: The version of NFS that is asked for; null where there is no server, or where libvirt is left to choose.
+      type: str
+      sample: '4.2'
     mount_options:
       description: Mount options beside those libvirt always gives (C(nodev), C(nosuid), C(noexec)).
       type: list
@@ -242,6 +286,10 @@ storage:
       description: Its labels; empty while a device is not mounted.
       type: dict
       sample: {tier: ssd}
+    pending:
+      description: Options that come into force when it is mounted anew, as dictionaries of name, have and want.
+      type: list
+      elements: dict
     capacity:
       description: Bytes of its filesystem; for a directory, of the filesystem the directory is on.
       type: int

@@ -99,6 +99,18 @@ storages:
       description: The filesystem of its device; null for a directory.
       type: str
       sample: xfs
+    server:
+      description: The NFS server's name or address; null where there is none.
+      type: str
+      sample: nas.example.com
+    export:
+      description: The directory the server exports; null where there is none.
+      type: str
+      sample: /export/vms
+    version:
+      description: The version of NFS that is asked for; null where there is no server, or where libvirt is left to choose.
+      type: str
+      sample: '4.2'
     mount_options:
       description: Mount options beside those libvirt always gives (C(nodev), C(nosuid), C(noexec)).
       type: list
@@ -127,6 +139,10 @@ storages:
       description: Its labels; empty while a device is not mounted.
       type: dict
       sample: {tier: ssd}
+    pending:
+      description: Options that come into force when it is mounted anew, as dictionaries of name, have and want.
+      type: list
+      elements: dict
     capacity:
       description: Bytes of its filesystem; for a directory, of the filesystem the directory is on.
       type: int

@@ -319,6 +319,12 @@ options:
     description: Seconds a guest has to shut down.
     type: int
     default: 120
+  takeover:
+    description:
+      - Consents to taking volumes that belong to a machine of another host, in a storage that hosts share. Only for a host that is down for good.
+      - It is refused while a QEMU of any host has the volume open, as far as the locks of the storage's server tell.
+    type: bool
+    default: false
   remove_disks:
     description:
       - With O(state=absent), names of the disks whose volumes are deleted too, or V(all).

@@ -14,8 +14,15 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 UTILS = PLUGINS / "module_utils"
 KIB = 1024  # of our own source that one module may import; Python compiles it at every call, at 0.5 to 1 ms a KiB
-LARGEST = 140 * KIB
-ALLOWED = {"intake_vm": 220 * KIB, "intake_vm_info": 110 * KIB, "intake_volume_info": 100 * KIB}
+LARGEST = 120 * KIB
+ALLOWED = {  # these do the most
+    "intake_vm": 240 * KIB,
+    "intake_image": 160 * KIB,
+    "intake_image_info": 160 * KIB,
+    "intake_storage": 160 * KIB,
+    "intake_storage_info": 160 * KIB,
+    "intake_vm_migrate": 160 * KIB,
+}
 
 # Every room of module_utils, the lowest first: a room imports from those of lower floors, and from its own floor where
 # it is a package. Floors that are not named here are leaves.
@@ -26,9 +33,14 @@ FLOORS = {
     "lens": 0,
     "programs": 1,
     "locks": 1,
+    "bounded": 1,
     "mounts": 1,
+    "silence": 2,
     "catalogue": 1,
+    "leases": 2,
+    "shared_locks": 4,
     "converge": 1,
+    "placement": 2,
     "transfer": 2,
     "space": 2,
     "checksum": 2,

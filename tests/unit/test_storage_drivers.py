@@ -122,11 +122,23 @@ def test_pool_documents_are_written_read_and_edited_with_all_else_kept():
     text = pool.document("a&b", "/srv/x", "/dev/disk/by-uuid/1-2", "xfs", ["noatime"])
     root = parse(text)
     assert root.get("type") == "fs" and root.findtext("name") == "a&b"
-    assert pool.words_of(root) == {"path": "/srv/x", "device": "/dev/disk/by-uuid/1-2", "fs": "xfs", "mount_options": ["noatime"]}
-    changed = pool.with_options(text.replace("</target>", "<permissions><mode>0711</mode></permissions></target>"), ["discard", "nodiratime"])
+    network = {"server": None, "export": None, "version": None}
+    words = {"path": "/srv/x", "device": "/dev/disk/by-uuid/1-2", "fs": "xfs", "mount_options": ["noatime"], **network}
+    assert pool.words_of(root) == words
+    foreign = text.replace("</target>", "<permissions><mode>0711</mode></permissions></target>")
+    changed = pool.with_changes(foreign, {"mount_options": ["discard", "nodiratime"]})
     assert pool.options_of(parse(changed)) == ["discard", "nodiratime"] and "0711" in changed
-    assert pool.options_of(parse(pool.with_options(changed, []))) == []
-    assert pool.words_of(parse(pool.document("d", "/srv/d"))) == {"path": "/srv/d", "device": None, "fs": None, "mount_options": []}
+    assert pool.options_of(parse(pool.with_changes(changed, {"mount_options": []}))) == []
+    assert pool.words_of(parse(pool.document("d", "/srv/d"))) == {"path": "/srv/d", "device": None, "fs": None, "mount_options": [], **network}
+
+
+def test_a_pool_on_a_server_says_its_version_and_changes_it_in_place():
+    text = pool.network_document("n", "/srv/n", "[fd00::1]", "/export/vms", "4.2", ["hard"])
+    words = pool.words_of(parse(text))
+    assert words == {
+        "path": "/srv/n", "device": None, "fs": None, "server": "[fd00::1]", "export": "/export/vms", "version": "4.2", "mount_options": ["hard"],
+    }
+    assert pool.words_of(parse(pool.with_changes(text, {"version": "4.1"}))) == {**words, "version": "4.1"}
 
 
 def test_btrfs_is_left_to_mount():

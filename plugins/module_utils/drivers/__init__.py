@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 from .localfs import LocalFS
+from .nfs import NFS
 
-DRIVERS = {driver.kind: driver for driver in (LocalFS(),)}
+DRIVERS = {driver.kind: driver for driver in (LocalFS(), NFS())}
 DEFAULT = LocalFS.kind
 
 
-def driver_of(pool_type):
-    """The driver that keeps a libvirt pool of this type, or None."""
-    return next((driver for driver in DRIVERS.values() if pool_type in driver.pools), None)
+def driver_of(root):
+    """The driver that keeps the libvirt pool of this document, or None."""
+    return next((driver for driver in DRIVERS.values() if driver.owns(root)), None)
+
+
+def driver_for(want):
+    """The driver of a new storage: the one that is named, else the one whose options are used."""
+    return DRIVERS[want.get("type") or (NFS.kind if want.get("server") or want.get("export") else DEFAULT)]

@@ -27,10 +27,20 @@ class LocalFS:
 
     kind = "localfs"
     pools = ("dir", "fs")
+    changeable = ("mount_options",)
+    needs_new_mount = False  # the kernel gives a mounted filesystem other options
+
+    def owns(self, root):
+        """True for pools of directories and of filesystems on devices."""
+        return root.get("type") in self.pools
 
     def words(self, root):
         """What a pool's XML says of this kind's options."""
         return pool.words_of(root)
+
+    def has_mount(self, have):
+        """True where a storage is a filesystem of its own."""
+        return bool(have["device"])
 
     def mount(self, have):
         """The Mount of an active storage, None for a directory and where nothing is mounted."""
@@ -74,6 +84,7 @@ class LocalFS:
 
     def refuse_change(self, have, want):
         """Refused for what would make it another storage."""
+        refuse_network(want)
         path = want.get("path")
         if path and os.path.realpath(path) != os.path.realpath(have["path"]):
             raise Refused(f"is in {have['path']}, asked for {path}; a storage does not move: make a new one for it", "path_change")
@@ -96,6 +107,7 @@ class LocalFS:
 
     def blueprint(self, want):
         """Where a new storage is to be, checked: {path, device (Device or None), attach, carried, fs}."""
+        refuse_network(want)
         path, asked = want.get("path"), want.get("device")
         if not path and not asked:
             raise Refused("does not exist; say its path, its device or both to make it", "path_missing")
@@ -163,19 +175,26 @@ class LocalFS:
             stop_pool()
             raise IntakeError(fault, "mount_failed")
 
-    def remount(self, have, mount_options):
+    def change(self, have, changes):
         """Give other options to a mounted filesystem; the kernel's refusal is the error, and nothing has changed then."""
         mount = self.mount(have)
         if mount:
-            options = ",".join(["remount"] + LIBVIRT_OPTIONS + mount_options)
+            options = ",".join(["remount"] + LIBVIRT_OPTIONS + changes["mount_options"])
             run(["mount", "-o", options, mount.source, have["path"]])
 
-    def with_options(self, text, mount_options):
-        """The pool's XML with other mount options."""
-        return pool.with_options(text, mount_options)
+    def stop(self, have, stop_pool):
+        """libvirt unmounts."""
+        stop_pool()
 
     def forget(self, have):
         """After removal: a link in /dev that we made goes as well."""
         uuid = have["device"] and uuidlink.uuid_of(have["device"])
         if uuid:
             uuidlink.remove(uuid)
+
+
+def refuse_network(want):
+    """Refused for options of a server: a directory or device of this host has none."""
+    for key in ("server", "export", "version"):
+        if want.get(key):
+            raise Refused(f"{key} is for storages of type nfs, not for {LocalFS.kind}", "invalid_options")

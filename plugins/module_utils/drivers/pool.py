@@ -15,7 +15,7 @@ ET.register_namespace("fs", OPTIONS[1:-1])
 
 
 def words_of(root):
-    """path, device, fs and mount_options of a pool; None or [] where it has none. `auto` is not a filesystem."""
+    """path, device, fs, server, export, version and mount_options of a pool; None or [] where it has none. `auto` is not a filesystem."""
     device = root.find("source/device")
     form = root.find("source/format")
     fs = None if form is None or device is None or form.get("type") == "auto" else form.get("type")
@@ -23,8 +23,17 @@ def words_of(root):
         "path": root.findtext("target/path"),
         "device": None if device is None else device.get("path"),
         "fs": fs,
+        "server": attribute(root, "source/host", "name"),
+        "export": attribute(root, "source/dir", "path"),
+        "version": attribute(root, "source/protocol", "ver"),
         "mount_options": options_of(root),
     }
+
+
+def attribute(root, path, name):
+    """An attribute of an element, None where there is none."""
+    element = root.find(path)
+    return None if element is None else element.get(name)
 
 
 def options_of(root):
@@ -44,10 +53,24 @@ def document(name, path, device=None, fs=None, mount_options=None):
     return dump(root)
 
 
-def with_options(text, mount_options):
-    """The document of a pool with other mount options, all else kept."""
-    root = parse(text)
+def network_document(name, path, server, export, version, mount_options):
+    """The XML of a new pool of type netfs."""
+    root = ET.Element("pool", {"type": "netfs"})
+    ensure(root, "name").text = name
+    for place, key, value in (("host", "name", server), ("dir", "path", export), ("format", "type", "nfs"), ("protocol", "ver", version)):
+        ensure(root, f"source/{place}").set(key, value)
+    ensure(root, "target/path").text = path
     write_options(root, mount_options)
+    return dump(root)
+
+
+def with_changes(text, changes):
+    """The document of a pool with other mount_options or another version, all else kept."""
+    root = parse(text)
+    if "mount_options" in changes:
+        write_options(root, changes["mount_options"])
+    if "version" in changes:
+        ensure(root, "source/protocol").set("ver", changes["version"])
     return dump(root)
 
 

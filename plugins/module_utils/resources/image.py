@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import locks, remote
+from .. import remote, shared_locks, silence
 from ..catalogue import Catalogue
 from ..checksum import basename_of, find_sum, parse_checksum
 from ..converge import Resource
@@ -83,7 +83,8 @@ class Images(Resource):
         self.check(wants)
         names = [(want["storage"], name) for want in wants for name in (want["name"], want.get("new_name")) if name]
         volumes = [(want.get("volume_storage") or want["storage"], want["volume"]) for want in wants if want.get("volume")]
-        return locks.hold(
+        return shared_locks.hold(
+            self.hypervisor,
             exclusive=[f"volume/{storage}/{name}" for storage, name in names],
             shared=[f"storage/{want['storage']}" for want in wants] + [f"volume/{storage}/{name}" for storage, name in volumes],
             timeout=self.options["lock_timeout"],
@@ -163,13 +164,13 @@ class Images(Resource):
 
     def writers(self, path):
         """Who has a file open for writing, in words: running VMs, else a program that QEMU's own locks tell of."""
-        real = os.path.realpath(path)
+        real = silence.real(path)
         found = [f"vm {name}" for name, roots in self.hypervisor.domain_xmls().items() if len(roots) > 1 and writes(roots[1], real)]
         return found or (["another program"] if is_written(path) else [])
 
     def declared_format(self, path):
         """The format a VM's definition gives a file, or None; a guest can write any header to its disk, so this word counts more."""
-        real = os.path.realpath(path)
+        real = silence.real(path)
         roots = (root for roots in self.hypervisor.domain_xmls().values() for root in roots)
         found = {disk.find("driver").get("type") for root in roots for disk in disks_on(root, real) if disk.find("driver") is not None}
         return "raw" if "raw" in found else next(iter(sorted(filter(None, found))), None)
@@ -207,7 +208,7 @@ def disks_on(root, real):
     """The disks of a domain's document that are a file."""
     for disk in root.iter("disk"):
         source = disk.find("source")
-        if source is not None and source.get("file") and os.path.realpath(source.get("file")) == real:
+        if source is not None and source.get("file") and silence.real(source.get("file")) == real:
             yield disk
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 
-from .. import journal, locks, transfer
+from .. import journal, shared_locks, transfer
 from ..converge import selected
 from . import image_have
 
@@ -21,7 +21,7 @@ def listed(images, params):
             if params.get("state") != "unfinished":
                 found["images"] += [shown for shown in ready(images, storage, root, found["warnings"]) if selected(shown, params)]
             if params.get("state") != "ready" and not params.get("labels"):
-                found["unfinished"] += [shown for shown in unfinished(storage, root) if selected(shown, params)]
+                found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
         except OSError as error:
             found["warnings"].append(f"storage {storage}: cannot be read: {error.strerror} ({root})")
     return found
@@ -53,7 +53,7 @@ def ready(images, storage, root, warnings):
             yield {**image_have.show(have), "changed_outside": have["outside"], "users": images.users(path)}
 
 
-def unfinished(storage, root):
+def unfinished(images, storage, root):
     """Every transfer that did not end, or has not yet."""
     for name in journal.unfinished(root):
         facts = journal.Journal(journal.journal_path(root, name)).read()
@@ -67,7 +67,7 @@ def unfinished(storage, root):
             "done": done,
             "total": facts.get("total") if stage == "transfer" else None,
             "since": iso_time(facts.get("since")),
-            "process": locks.holder(f"volume/{storage}/{name}"),  # None: the next run of the task goes on with it
+            "process": shared_locks.holder(images.hypervisor, storage, name),  # None: the next run of the task goes on with it
         }
 
 

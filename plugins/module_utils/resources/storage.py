@@ -11,11 +11,12 @@ from .. import locks
 from ..catalogue import Catalogue
 from ..converge import Plan, Resource, Step
 from ..drivers import DRIVERS, driver_of
+from ..drivers import pool as documents
 from ..errors import IntakeError, NotFound, NotReachable, Refused
 from ..hypervisor import faults
 from ..names import check_name
 from ..units import check_seconds
-from . import storage_figures, storage_removal
+from . import storage_change, storage_figures, storage_removal
 from .storage_look import RECORD, TIMEOUT, look
 from .storage_new import plan_new
 from .storage_use import pool_documents
@@ -27,6 +28,10 @@ SPEC = {
     "path": {"type": "str"},
     "device": {"type": "str"},
     "fs": {"type": "str", "choices": ["ext4", "xfs", "btrfs"]},
+    "server": {"type": "str"},
+    "export": {"type": "str"},
+    "version": {"type": "str", "choices": ["3", "4", "4.0", "4.1", "4.2"]},
+    "timeout": {"type": "int", "default": TIMEOUT},
     "mount_options": {"type": "list", "elements": "str"},
     "overwrite": {"type": "bool", "default": False},
     "autostart": {"type": "bool"},
@@ -62,15 +67,18 @@ class Storages(Resource):
     def read(self, wants):
         """What libvirt has under these names, and what is in their directories."""
         haves = [self.describe(want["name"]) if want["name"] in self.hypervisor.pools() else None for want in wants]
-        self.look_into([have for have in haves if have])
+        self.look_into([have for have in haves if have], max((want["timeout"] for want in wants), default=TIMEOUT))
+        for have, want in zip(haves, wants):
+            if have:
+                have["timeout"] = want["timeout"]
         return haves
 
     def describe(self, name):
         """What libvirt says of one pool."""
         pool = self.hypervisor.pool(name)
         root = pool_documents(self.hypervisor)[name]
-        driver = driver_of(root.get("type"))
-        words = driver.words(root) if driver else {"path": root.findtext("target/path"), "device": None, "fs": None, "mount_options": []}
+        driver = driver_of(root)
+        words = driver.words(root) if driver else documents.words_of(root)
         capacity, allocation, available = pool.info()[1:]
         return {
             "name": name,
@@ -80,6 +88,7 @@ class Storages(Resource):
             "persistent": bool(pool.isPersistent()),
             "autostart": bool(pool.autostart()),
             **words,
+            "waiting": storage_change.waiting(driver, pool, words),
             "description": None,
             "labels": {},
             "capacity": capacity,
@@ -98,7 +107,7 @@ class Storages(Resource):
     def is_visible(self, have):
         """True where a look tells something: a directory of ours on this host, or a device that is active."""
         known = have["type"] in DRIVERS and have["path"] and self.hypervisor.is_local
-        return bool(known and (have["state"] == "active" or not have["device"]))
+        return bool(known and (have["state"] == "active" or not DRIVERS[have["type"]].has_mount(have)))
 
     def plan(self, have, want):
         """What one storage needs."""
@@ -130,27 +139,19 @@ class Storages(Resource):
         pool = self.hypervisor.pool(plan.name)
         if self.hypervisor.is_local:
             driver.refuse_change(have, want)
-        self.plan_definition(plan, driver, pool, have, want)
+        self.plan_persistence(plan, pool, have)
+        storage_change.plan(self, plan, driver, pool, have, want)
         self.plan_start(plan, driver, pool, have)
         if want.get("autostart") is not None and (want["autostart"] != have["autostart"]):
             plan.steps.append(
                 Step("set", "autostart", lambda: pool.setAutostart(want["autostart"]), before=have["autostart"], after=want["autostart"])
             )
 
-    def plan_definition(self, plan, driver, pool, have, want):
-        """Make a transient pool last, and give it the mount options asked for."""
-        define = self.hypervisor.connection.storagePoolDefineXML
+    def plan_persistence(self, plan, pool, have):
+        """Make a transient pool last."""
         if not have["persistent"]:
+            define = self.hypervisor.connection.storagePoolDefineXML
             plan.steps.append(Step("define", "persistent", lambda: define(pool.XMLDesc(0), 0), before=False, after=True))
-        asked = want.get("mount_options")
-        if asked is not None and sorted(asked) != sorted(have["mount_options"]):
-            self.refuse_remote()
-
-            def change():
-                driver.remount(have, asked)
-                define(driver.with_options(pool.XMLDesc(1), asked), 0)
-
-            plan.steps.append(Step("set", "mount_options", change, before=", ".join(have["mount_options"]) or None, after=", ".join(asked)))
 
     def plan_start(self, plan, driver, pool, have):
         """Start what is not active, and mount again what somebody unmounted below libvirt."""
@@ -162,7 +163,7 @@ class Storages(Resource):
 
         def start():
             if pool.isActive():
-                pool.destroy()
+                driver.stop(have, pool.destroy)
             driver.start(have, lambda: pool.create(0), pool.destroy)
 
         plan.steps.append(Step("mount" if lost else "start", "state", start, before="not mounted" if lost else "inactive", after="active"))
@@ -191,7 +192,8 @@ class Storages(Resource):
 
     def show(self, have):
         """Without what only planning needs."""
-        return {key: value for key, value in have.items() if key not in ("seen", "made_path")}
+        shown = {key: value for key, value in have.items() if key not in ("seen", "made_path", "waiting", "timeout")}
+        return {**shown, "pending": storage_change.pending(have["waiting"])}
 
     def list(self, params):
         """Every storage that passes the filters, with figures and health; one that is in trouble does not hide the others."""

@@ -9,7 +9,7 @@ import os
 
 from ..catalogue import Catalogue
 from ..converge import Step
-from ..drivers import DEFAULT, DRIVERS
+from ..drivers import driver_for
 from ..errors import Refused
 from ..lens import parse
 from .storage_look import RECORD
@@ -19,7 +19,7 @@ from .storage_use import refuse_taken
 def plan_new(storages, plan, want):
     """The steps of a new storage; everything that can be refused is refused here."""
     storages.refuse_remote()
-    driver = DRIVERS[want.get("type") or DEFAULT]
+    driver = driver_for(want)
     where = driver.blueprint(want)
     refuse_taken(storages.hypervisor, plan.name, where)
     claim(storages.claimed, plan.name, where)
@@ -30,11 +30,15 @@ def plan_new(storages, plan, want):
         "path": where["path"],
         "device": want.get("device"),
         "fs": where["fs"],
+        "server": where.get("server"),
+        "export": where.get("export"),
+        "version": where.get("version"),
         "mount_options": want.get("mount_options") or None,
         "autostart": want.get("autostart") is not False,
         "state": "active",
     }
     said = {key: (None, value) for key, value in fields.items() if value is not None}
+    fields["timeout"] = want["timeout"]
     plan.steps += before + [Step("create", "storage", lambda: create(storages, driver, plan.name, where, fields, made), fields=said)]
 
 
@@ -50,7 +54,7 @@ def create(storages, driver, name, where, fields, made):
     """Define and start; a pool that does not start is not left behind."""
     text = driver.document(name, where, fields["mount_options"] or [])
     pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
-    have = {"name": name, **driver.words(parse(pool.XMLDesc(1)))}
+    have = {"name": name, "timeout": fields["timeout"], **driver.words(parse(pool.XMLDesc(1)))}
     try:
         pool.setAutostart(fields["autostart"])  # first: a run killed later leaves a storage that is only not started yet
         driver.start(have, lambda: pool.create(0), pool.destroy)
@@ -59,7 +63,8 @@ def create(storages, driver, name, where, fields, made):
         raise
     if where["device"] and not where["attach"]:
         driver.open_to_guests(have)
-    if made and not os.statvfs(have["path"]).f_flag & os.ST_RDONLY:
+    read_only = os.statvfs(have["path"]).f_flag & os.ST_RDONLY
+    if made and not read_only and not driver.needs_new_mount:  # a record that other hosts read says nothing of this one
         Catalogue(have["path"]).update(RECORD, kind=storages.noun, made_path=have["path"])
 
 

@@ -14,6 +14,7 @@ from ..drivers import DRIVERS
 from ..drivers.directory import DEFAULT_ROOT, within
 from ..errors import NotFound, NotReachable, Refused
 from ..journal import DOWNLOAD, JOURNAL, UNPACKED
+from ..leases import Leases
 from .storage_look import RECORD
 from .storage_use import files_in_use, overlays_on, pool_documents
 
@@ -29,9 +30,10 @@ def plan_absent(storages, plan, have, want):
     refuse_inner(storages.hypervisor, have)
     pool = storages.hypervisor.pool(plan.name)
     if have["state"] == "active":
-        plan.steps.append(Step("stop", "state", pool.destroy, before="active"))
+        driver = DRIVERS[have["type"]]
+        plan.steps.append(Step("stop", "state", lambda: driver.stop(have, pool.destroy), before="active"))
     if have["persistent"]:
-        fields = {key: (have[key], None) for key in ("type", "path", "device", "fs", "autostart", "description", "labels") if have[key]}
+        fields = {key: (have[key], None) for key in ("type", "path", "device", "fs", "server", "export", "autostart", "description", "labels") if have[key]}
         plan.steps.append(Step("remove", "storage", lambda: undefine(pool, have), fields=fields))
     if storages.hypervisor.is_local and is_ours_to_remove(have):
         plan.steps.append(Step("remove", "path", lambda: remove_path(plan, have), before=have["path"]))
@@ -46,7 +48,7 @@ def undefine(pool, have):
 def is_ours_to_remove(have):
     """True for a mount point that a run of ours made, and for a directory of ours in which nothing but our own record is."""
     made = have["made_path"] == have["path"]
-    if have["device"]:
+    if DRIVERS[have["type"]].has_mount(have):
         return made or have["path"] == os.path.join(DEFAULT_ROOT, have["name"])
     return made and set(have["seen"].get("names", ["?"])) <= {FOLDER} and set(records_of(have)) <= {f"{RECORD}.json"}
 
@@ -62,7 +64,7 @@ def records_of(have):
 def remove_path(plan, have):
     """rmdir, never more: what is in the way stays, with a warning."""
     try:
-        if not have["device"]:
+        if not DRIVERS[have["type"]].has_mount(have):
             Catalogue(have["path"]).remove(RECORD)
             os.rmdir(os.path.join(have["path"], FOLDER))
         os.rmdir(have["path"])
@@ -86,6 +88,7 @@ def plan_empty(storages, plan, have, want):
     if have["seen"].get("error"):
         raise NotReachable(f"cannot be looked at: {have['seen']['error']}", "storage_unreadable")
     refuse_used(storages.hypervisor, have, "emptied")
+    refuse_leased(storages.hypervisor, have)
     storages.hypervisor.refresh(plan.name)
     catalogue = Catalogue(have["path"])
     volumes = [volume for volume in storages.hypervisor.pool(plan.name).listAllVolumes(0) if volume.info()[0] == FILE]
@@ -95,6 +98,15 @@ def plan_empty(storages, plan, have, want):
         plan.steps.append(Step("delete", name, lambda name=name, path=path: delete(catalogue, name, path), DESTRUCTIVE, size_of(path)))
     for name in sorted(set(catalogue.names()) - set(files)):
         plan.steps.append(Step("forget", name, lambda name=name: catalogue.remove(name), LIVE, "record without a file"))
+
+
+def refuse_leased(hypervisor, have):
+    """Refused while machines of other hosts have volumes in it."""
+    own = hypervisor.identity()["host"]
+    others = [owner for owner in Leases(have["path"]).all().values() if owner.get("host") != own]
+    if others:
+        uses = sorted({f"vm {owner.get('vm')} on host {owner.get('hostname')}" for owner in others})
+        raise Refused(f"is used by {', '.join(uses)}; it can be emptied when nothing uses it any more", "storage_in_use")
 
 
 def size_of(path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from .. import silence
 from ..drivers import device as devices
 from ..drivers.directory import within
 from ..errors import Refused
@@ -17,8 +18,8 @@ from ..lens import parse
 
 def files_in_use(hypervisor, have):
     """Words such as "VM web1 (root.qcow2)" for every use of a file in the storage, sorted."""
-    root = os.path.realpath(have["path"])
-    links = links_out(have["path"])
+    root = silence.real(have["path"])
+    links = {} if silence.silent(root) else links_out(have["path"])
     uses = set()
     for path, machines in hypervisor.file_users().items():
         if within(path, root) or path in links:
@@ -30,7 +31,7 @@ def overlays_on(hypervisor, have):
     """Words for every file elsewhere on this host whose backing file is in the storage, sorted."""
     graph = Graph(hypervisor)
     graph.read()
-    root = os.path.realpath(have["path"])
+    root = silence.real(have["path"])
     tops = [top for backing, found in graph.tops.items() if within(backing, root) for top in found if not within(top, root)]
     return sorted(graph.overlay_words(top) for top in tops)
 
@@ -58,12 +59,23 @@ def machines_using(hypervisor, have):
     return sorted({use[len("VM ") :].rsplit(" (", 1)[0] for use in files_in_use(hypervisor, have) if use.startswith("VM ")})
 
 
+def machines_running_on(hypervisor, have):
+    """Words for the running VMs that have a file of the storage."""
+    root = silence.real(have["path"])
+    found = set()
+    for machine, roots in hypervisor.domain_xmls().items():
+        paths = [source.get("file") for document in roots[1:] for source in document.iter("source") if source.get("file")]
+        if any(within(silence.real(path), root) for path in paths):
+            found.add(f"vm {machine}")
+    return sorted(found)
+
+
 def refuse_taken(hypervisor, name, plan):
     """Refused where another storage has the same place, or a VM or another pool has the device."""
     device = plan["device"]
     for other, root in pool_documents(hypervisor).items():
         path = root.findtext("target/path")
-        if other != name and path and os.path.realpath(path) == os.path.realpath(plan["path"]):
+        if other != name and path and silence.real(path) == silence.real(plan["path"]):
             raise Refused(f"path {plan['path']} is the storage {other} already", "path_taken")
         if other != name and device and any(is_device(found.get("path"), device) for found in root.iterfind("source/device")):
             raise Refused(f"device {device.path} belongs to the storage {other} already", "device_taken")

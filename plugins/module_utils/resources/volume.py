@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from .. import locks, transfer
+from .. import shared_locks, transfer
 from ..converge import DESTRUCTIVE, Plan, Resource, Step, selected
 from ..errors import Refused
 from ..graph import Graph
@@ -63,7 +63,7 @@ class Volumes(Resource):
     def held(self, wants):
         """The volumes, their new names and sources, and the storages they are in; leftovers of killed runs go first."""
         shared, volumes = keys_of(wants)
-        with locks.hold(exclusive=volumes, shared=shared, timeout=self.options.get("lock_timeout", 60)):
+        with shared_locks.hold(self.hypervisor, exclusive=volumes, shared=shared, timeout=self.options.get("lock_timeout", 60)):
             self.sweep({storage for want in wants if want.get("storage") for storage, _name in places(want)})
             yield
 
@@ -72,7 +72,7 @@ class Volumes(Resource):
         for storage, root in self.hypervisor.storage_paths().items() if self.hypervisor.is_local else ():
             if storage in storages and os.path.isdir(root):
                 for name in transfer.leftovers(root):
-                    if locks.holder(f"volume/{storage}/{name}") is None:
+                    if shared_locks.holder(self.hypervisor, storage, name) is None:
                         transfer.discard_partial(root, name)
 
     def read(self, wants):

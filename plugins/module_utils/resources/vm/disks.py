@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import string
 from xml.etree import ElementTree as ET
 
-from ... import lens
+from ... import lens, silence
 from ...errors import Refused
 from ...lens import INTEGER, Field, Presence
 from ...units import parse_size
@@ -237,4 +236,4 @@ def is_writer(disk):
 
 def same_file(one, other):
     """True where two paths are one file."""
-    return os.path.realpath(one) == os.path.realpath(other)
+    return silence.real(one) == silence.real(other)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ... import silence
 from ...converge import selected
 from .domain import found
 from .monitor import Monitor
@@ -20,7 +21,7 @@ class Listing:
 
     def list(self, params):
         """The machines that pass the filters, with what the asked groups tell of them."""
-        root = params["storage"] and os.path.realpath(self.hypervisor.storage_path(params["storage"]))
+        root = params["storage"] and silence.real(self.hypervisor.storage_path(params["storage"]))
         haves = [have for have in self.read(params.get("names")) if selected(have.show(), params) and is_on(have, root)]
         facts = Monitor(self.hypervisor, params["gather"], params["timeout"]).facts(haves)
         return {"vms": [{**have.show(), **more} for have, more in zip(haves, facts)]}
@@ -35,4 +36,4 @@ class Listing:
 def is_on(have, root):
     """True where a disk of the machine is in the storage at `root`, or no storage is asked for."""
     paths = [disk["path"] for disk in have.description["disks"].values() if disk["path"]]
-    return not root or any(os.path.dirname(os.path.realpath(path)) == root for path in paths)
+    return not root or any(os.path.dirname(silence.real(path)) == root for path in paths)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from ... import silence
 from ...errors import IntakeError, NotFound, Refused
 from ..volume import Volumes
 from . import disks
@@ -84,7 +85,7 @@ class Media:
         """(storage, volume name) of a file that a disk already uses, or None outside every storage."""
         folder, name = os.path.split(path or "")
         for storage, root in self.hypervisor.storage_paths().items():
-            if folder and os.path.realpath(folder) == os.path.realpath(root):
+            if folder and silence.real(folder) == silence.real(root):
                 return storage, name
         return None
 
@@ -123,7 +124,7 @@ class Media:
         mine = root is not None and any(disks.same_file(one["path"], path) for one in disks.read(root).values() if one["path"])
         if mine or disk.get("device") == "cdrom" or disk.get("shareable") or disk.get("read_only"):
             return
-        users = [name for name in self.hypervisor.file_users().get(os.path.realpath(path), ()) if name != vm]
+        users = [name for name in self.hypervisor.file_users().get(silence.real(path), ()) if name != vm]
         if users:
             raise Refused(
                 f"vm {vm}: disk {disk['name']}: {path} is used by vm {', '.join(users)}; "
@@ -136,7 +137,7 @@ class Media:
         """The same for two machines of one call, neither of which uses the file yet."""
         if disk.get("device") == "cdrom" or disk.get("shareable") or disk.get("read_only"):
             return
-        writer = self.writers.setdefault(os.path.realpath(path), vm)
+        writer = self.writers.setdefault(silence.real(path), vm)
         if writer != vm:
             raise Refused(
                 f"vm {vm}: disk {disk['name']}: {path} is asked for by vm {writer} as well; "

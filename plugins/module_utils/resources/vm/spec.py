@@ -91,6 +91,7 @@ SPEC = {
     "restart": {"type": "str", "choices": ["never", "if_needed"], "default": "never"},
     "force_stop": {"type": "bool", "default": False},
     "stop_timeout": {"type": "int", "default": 120},
+    "takeover": {"type": "bool", "default": False},
     "remove_disks": {"type": "list", "elements": "str"},
     "wait_for": {"type": "str", "choices": ["none", "running", "ip", "agent"], "default": "none"},
     "wait_timeout": {"type": "int", "default": 300},
@@ -98,5 +99,5 @@ SPEC = {
 
 # What an order to a machine may be made of; anything else in a want describes the machine.
 ORDERS = frozenset(
-    ["name", "state", "purge", "restart", "force_stop", "stop_timeout", "remove_disks", "wait_for", "wait_timeout"]
+    ["name", "state", "purge", "restart", "force_stop", "stop_timeout", "takeover", "remove_disks", "wait_for", "wait_timeout"]
 )

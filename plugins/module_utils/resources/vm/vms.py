@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ... import lens, locks
+from ... import lens, shared_locks
 from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
 from ...errors import NotFound, Refused
 from ...hypervisor import faults
 from ...names import check_name
-from . import blueprint, check, description, power, removal, seed, waiting
+from . import blueprint, check, description, leasing, power, removal, seed, waiting
 from .capabilities import Capabilities
 from .definition import uuid_of
 from .domain import found
@@ -39,7 +39,7 @@ class Vms(Resource):
         """The machines, and the volumes that are made, grown or written for them."""
         machines = [f"vm/{want['name']}" for want in wants]
         storages, volumes = self.media.keys(wants)
-        return locks.hold(machines + volumes, storages, self.options.get("lock_timeout", 60))
+        return shared_locks.hold(self.hypervisor, machines + volumes, storages, self.options.get("lock_timeout", 60))
 
     def read(self, wants):
         """One list of all domains, and state and XML of those that are asked for."""
@@ -93,6 +93,7 @@ class Vms(Resource):
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
         self.plan_autostart(plan, have, want)
+        leasing.plan(self, plan.steps, have, want, after)
         return draft
 
     def define(self, draft):
@@ -176,6 +177,7 @@ class Vms(Resource):
         shown = description.shown(description.differences(have.description, {}))
         plan.steps += doomed  # before the definition goes: a killed run is finished by the next
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
+        plan.steps += leasing.releases(self, have)
         return plan
 
     def settle(self):

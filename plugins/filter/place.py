@@ -1,0 +1,98 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Places for machines, as a filter."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: place
+short_description: Which machine goes to which host
+version_added: 0.1.0
+description:
+  - Finds a host for every machine by free memory, the largest machine first, each on the host with the most of it.
+  - Machines with the same value of a label are put on different hosts. The answer to the same question is always the same.
+  - Fails with a sentence where they do not fit. Nothing is moved by this; M(intake.vms.intake_vm_migrate) does that.
+author:
+  - intake.vms contributors (@intake)
+positional: hosts
+options:
+  _input:
+    description: Machines, with C(name), C(memory) in bytes and C(labels), such as M(intake.vms.intake_vm_info) returns them.
+    type: list
+    elements: dict
+    required: true
+  hosts:
+    description: Hosts, with C(name), C(free) bytes of memory, and C(vms), the machines that are there with their C(name) and C(labels).
+    type: list
+    elements: dict
+    required: true
+  anti_affinity:
+    description: Label that tells which machines are not to be on one host. An empty text leaves labels out.
+    type: str
+    default: anti_affinity
+  hard:
+    description: Fails rather than putting two machines of one value on one host; else they are spread as far as possible.
+    type: bool
+    default: false
+seealso:
+  - module: intake.vms.intake_vm_migrate
+"""
+
+EXAMPLES = r"""
+- name: Where would the machines of this host go?
+  ansible.builtin.debug:
+    msg: "{{ found.vms | intake.vms.place(hosts, hard=true) }}"
+  vars:
+    hosts:
+      - {name: hv2, free: 34359738368, vms: [{name: web2, labels: {anti_affinity: web}}]}
+      - {name: hv3, free: 17179869184, vms: []}
+"""
+
+RETURN = r"""
+_value:
+  description: Host by machine.
+  type: dict
+  sample: {db1: hv2, web1: hv3}
+"""
+
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import Refused
+from ..module_utils.placement import LABEL
+from ..module_utils.placement import place as find_places
+
+
+def place(vms, hosts, anti_affinity=LABEL, hard=False):
+    """Host by machine; see placement.place."""
+    machines = [{"name": one["name"], "memory": number("vm", one, "memory"), "labels": one.get("labels")} for one in named("vm", vms)]
+    places = [{"name": one["name"], "free": number("host", one, "free"), "vms": one.get("vms")} for one in named("host", hosts)]
+    try:
+        return find_places(machines, places, anti_affinity, bool(hard))
+    except Refused as error:
+        raise AnsibleFilterError(f"place: {error}") from error
+
+
+def named(what, rows):
+    """The rows, each a dictionary with a name."""
+    for row in rows:
+        if not isinstance(row, Mapping) or not row.get("name"):
+            raise AnsibleFilterError(f"place: every {what} is a dictionary with a name")
+    return rows
+
+
+def number(what, row, key):
+    """Bytes of a row."""
+    try:
+        return int(row[key])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"place: {what} {row['name']}: {key} is a number of bytes") from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        return {"place": place}

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other hypervisor of a migration: reached within a time limit, and asked what a machine would find there."""
+
+from __future__ import annotations
+
+import threading
+
+from ... import lens
+from ...errors import NotReachable
+from ...hypervisor import Hypervisor, faults, libvirt
+
+KEEPALIVE = (5, 6)  # seconds between two questions, and how many may stay without an answer until the connection is given up
+HINTS = (
+    ("Host key verification failed", "; put the key of that host into known_hosts of the user the task runs as, or add no_verify=1 to destination_uri"),
+    ("Permission denied", "; the user the task runs as needs an SSH key there, which destination_uri may name by keyfile=/path"),
+    ("Could not resolve", "; this host does not know that name"),
+    ("not found", "; is libvirt installed there?"),
+)
+LOOP: list = []  # the thread that keeps connections alive, one in a process
+
+
+def default_uri(destination):
+    """libvirt there, over SSH as root, which never asks for a password."""
+    return f"qemu+ssh://root@{bracketed(destination)}/system?no_tty=1"
+
+
+def default_migrate_uri(destination):
+    """Where the memory goes: the same address, at a port that the destination chooses."""
+    return f"tcp://{bracketed(destination)}"
+
+
+def bracketed(address):
+    """An IPv6 address as it stands in a URI."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
+
+
+def reach(uri, seconds):
+    """A Hypervisor, given up where its connection goes silent. Raises NotReachable within so many seconds."""
+    keep_alive()
+    found = {}
+    thread = threading.Thread(target=connect, args=(uri, found), daemon=True)  # ssh cannot be told to hurry
+    thread.start()
+    thread.join(seconds)
+    if "connection" in found:
+        return Destination(found["connection"], uri)
+    said = found.get("error") or f"there was no answer within {seconds} s"
+    hint = next((hint for word, hint in HINTS if word in said), "")
+    raise NotReachable(f"{uri} does not answer: {said}{hint}", "destination_not_reachable")
+
+
+def connect(uri, found):
+    """Open a connection and put it, or what is wrong, into `found`."""
+    try:
+        connection = libvirt.open(uri)
+        if connection.isAlive() and "+" in uri.partition(":")[0]:
+            connection.setKeepAlive(*KEEPALIVE)
+        found["connection"] = connection
+    except faults() as error:
+        found["error"] = error.get_error_message().replace("\r", "").strip()
+
+
+def keep_alive():
+    """Run libvirt's event loop, which asks silent connections whether they live."""
+    if not LOOP:
+        libvirt.virEventRegisterDefaultImpl()
+        LOOP.append(threading.Thread(target=run_loop, daemon=True))
+        LOOP[0].start()
+
+
+def run_loop():
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+class Destination(Hypervisor):
+    """The destination's hypervisor, with what a machine needs of it as plain data."""
+
+    def namesakes(self, name, uuid):
+        """The domains there that bear the name or the UUID: [{"name", "uuid"}]."""
+        known = [{"name": one.name(), "uuid": one.UUIDString()} for one in self.domains().values()]
+        return [one for one in known if one["name"] == name or one["uuid"] == uuid]
+
+    def storages(self):
+        """{directory: {"name", "active", "source"}} of all storages."""
+        return self.once("places", lambda: places(self))
+
+    def devices(self):
+        """The names of the network devices of the host, bridges among them; None where libvirt there cannot tell."""
+        return self.once("devices", self.read_devices)
+
+    def read_devices(self):
+        try:
+            return sorted(one.name() for one in self.connection.listAllInterfaces(0))
+        except faults():
+            pass
+        try:
+            found = self.connection.listAllDevices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET)
+            return sorted(filter(None, (lens.parse(one.XMLDesc(0)).findtext("capability/interface") for one in found)))
+        except faults():
+            return None
+
+    def memory(self):
+        """Bytes that programs can have without swapping, about; None where libvirt cannot tell."""
+        try:
+            stats = self.connection.getMemoryStats(-1, 0)
+        except faults():
+            return None
+        return 1024 * sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))
+
+
+def places(hypervisor):
+    """{directory: {"name", "active", "source"}} of all storages of a hypervisor."""
+    found = {}
+    for name, pool in hypervisor.pools().items():
+        root = lens.parse(pool.XMLDesc(0))
+        path = root.findtext("target/path")
+        if path:
+            found[path.rstrip("/")] = {"name": name, "active": bool(pool.isActive()), "source": source_of(root)}
+    return found
+
+
+def source_of(root):
+    """`server:export` of a storage that other hosts can have too, None for what is of this host alone."""
+    host, folder = root.find("source/host"), root.find("source/dir")
+    if root.get("type") != "netfs" or host is None or folder is None:
+        return None
+    return f"{bracketed(host.get('name').lower())}:{folder.get('path').rstrip('/') or '/'}"

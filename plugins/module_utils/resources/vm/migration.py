@@ -1,0 +1,162 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moving machines to another hypervisor as a resource: where a machine is, and the steps that bring it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ... import shared_locks
+from ...converge import Plan, Resource, Step
+from ...errors import NotFound, Refused
+from ...hypervisor import faults
+from ...leases import Leases, is_same, words
+from . import destination, leasing, migration_check, migration_facts, migration_move
+from .domain import found
+
+SPEC = {
+    "name": {"type": "str"},
+    "destination": {"type": "str"},
+    "destination_uri": {"type": "str"},
+    "migrate_uri": {"type": "str"},
+    "timeout": {"type": "int", "default": 300},
+    "connect_timeout": {"type": "int", "default": 30},
+    "bandwidth": {"type": "int"},
+    "auto_converge": {"type": "bool", "default": False},
+}
+
+
+@dataclass
+class Whereabouts:
+    """A machine as it is found: `here` and `other` are its Domains on this host and on the destination, None where it is not."""
+
+    here: Any
+    other: Any = None
+    there: Any = None  # the Destination
+    hostname: str = ""
+
+
+class Migrations(Resource):
+    """Machines of this hypervisor that are to be on another. A `have` is a Whereabouts."""
+
+    noun, plural, spec = "vm", "vms", SPEC
+
+    def __init__(self, hypervisor=None, options=None):
+        super().__init__(hypervisor, options)
+        self.faults = (OSError,) + faults()
+        self.destinations = {}  # by URI
+        self.promised = {}  # bytes of memory, by URI
+
+    def held(self, wants):
+        """The machines, and their volumes on all hosts: nobody defines, starts or grows them meanwhile."""
+        paths = self.hypervisor.storage_paths()
+        volumes = {f"volume/{name}/{path[len(root) + 1:]}" for path in self.paths(wants) for name, root in paths.items() if path.startswith(root + "/")}
+        machines = [f"vm/{want['name']}" for want in wants]
+        return shared_locks.hold(self.hypervisor, machines + sorted(volumes), [], self.options.get("lock_timeout", 60))
+
+    def paths(self, wants):
+        """The files of the disks of machines that are here."""
+        domains = self.hypervisor.domains()
+        haves = [found(self.hypervisor, domains[want["name"]]) for want in wants if want["name"] in domains]
+        self.hypervisor.forget()  # what is read before the locks are taken may change while they are waited for
+        return {path for have in haves if have for path in leasing.shared_files(self, have.description)}
+
+    def read(self, wants):
+        """Each machine on both hosts. Raises NotReachable where a destination does not answer."""
+        domains, hostname = self.hypervisor.domains(), self.hypervisor.identity()["hostname"]
+        haves = []
+        for want in wants:
+            own = domains.get(want["name"])
+            have = Whereabouts(found(self.hypervisor, own) if own else None, hostname=hostname)
+            have.there = self.reach(want)
+            other = have.there.domains().get(want["name"]) if have.there else None
+            have.other = found(have.there, other) if other else None
+            haves.append(have)
+        return haves
+
+    def reach(self, want):
+        """The destination of a want, reached once; None where it says none."""
+        uri = uri_of(want)
+        if uri and uri not in self.destinations:
+            self.destinations[uri] = destination.reach(uri, want["connect_timeout"])
+        return self.destinations.get(uri)
+
+    def plan(self, have, want):
+        """Nothing where it is there already; else refused, or the move and what goes with it."""
+        check_options(want)
+        if have.here is None and have.other is None:
+            raise NotFound(f"vm {want['name']}: is neither on {have.hostname} nor on {have.there.identity()['hostname']}", "vm_not_found")
+        plan = Plan(want["name"])
+        if have.here is None:  # an earlier run may have been killed before it handed the leases over
+            plan.steps += self.handing_over(have.other, have.there, is_moved=True)
+            return plan
+        self.check(have, want)
+        want = {**want, "migrate_uri": want["migrate_uri"] or (destination.default_migrate_uri(want["destination"]) if want["destination"] else None)}
+        moving = Step("move", "host", lambda: migration_move.move(have.here, have.there, want), before=have.hostname, after=have.there.identity()["hostname"])
+        plan.steps.append(moving)
+        if have.here.autostart:
+            plan.steps.append(Step("set", "autostart", lambda: set_autostart(have), silent=True))
+        plan.steps += self.handing_over(have.here, have.there)
+        return plan
+
+    def check(self, have, want):
+        """Refused where it would not work there, or where another machine has its disks."""
+        facts = migration_facts.machine(self.hypervisor, have.here)
+        there = migration_facts.destination(have.there, self.hypervisor, have.here, facts)
+        uri = uri_of(want)
+        migration_check.check(facts, there, self.promised.get(uri, 0))
+        for root, name in leasing.shared_files(self, have.here.description).values():
+            holder = Leases(root).holder(name)
+            if holder and not is_same(holder, leasing.owner_of(self, have.here.name, have.here)):
+                raise Refused(f"vm {have.here.name}: {words(name, holder)}", "volume_leased")
+        self.promised[uri] = self.promised.get(uri, 0) + (facts["memory"] if facts["is_active"] else 0)
+
+    def handing_over(self, have, there, is_moved=False):
+        """The steps that make the leases on its disks those of the destination; of a moved machine those that are still ours."""
+        owner = leasing.owner_of(self, have.name, have)
+        new = {**owner, **there.identity()}
+        found_there = leasing.shared_files(self, have.description).values()
+        places = [(root, name) for root, name in found_there if not is_moved or is_same(Leases(root).holder(name) or {}, owner)]
+        return [handing(place, owner, new, silent=not is_moved) for place in places]
+
+    def settle(self):
+        """Both sides have changed."""
+        super().settle()
+        for there in self.destinations.values():
+            there.forget()
+
+    def show(self, have):
+        """The machine where it is, with the name of that host."""
+        if have.here is None and have.other is None:
+            return None
+        if have.here is None:
+            return {**have.other.show(), "host": have.there.identity()["hostname"]}
+        return {**have.here.show(), "host": have.hostname}
+
+
+def uri_of(want):
+    """The libvirt URI of the destination, None where none is said."""
+    return want["destination_uri"] or (destination.default_uri(want["destination"]) if want["destination"] else None)
+
+
+def check_options(want):
+    """Refuse what cannot be meant."""
+    where = f"vm {want['name']}"
+    if not uri_of(want):
+        raise Refused(f"{where}: say the destination, the name or address of the other hypervisor", "destination_missing")
+    for key in ("timeout", "connect_timeout", "bandwidth"):
+        if want[key] is not None and want[key] < 1:
+            raise Refused(f"{where}: {key} is {want[key]}; it must be at least 1", "invalid_number")
+
+
+def set_autostart(have):
+    """libvirt does not carry this along."""
+    have.there.connection.lookupByUUIDString(have.here.uuid).setAutostart(1)
+
+
+def handing(place, owner, new, silent):
+    """The step that hands one lease over."""
+    root, name = place
+    return Step("hand over", f"lease of {name}", lambda: Leases(root).give(name, owner, new), silent=silent)
