@@ -43,7 +43,7 @@ def noise(path, size, seed=1):
     """A file of bytes that nothing compresses or takes for zeros."""
     source = random.Random(seed)
     with open(path, "wb") as file:
-        for _ in range(size // MIB):
+        for _block in range(size // MIB):
             file.write(source.randbytes(MIB))
     return path
 

@@ -89,6 +89,7 @@ options:
     description:
       - V(auto) unpacks what is packed with gzip, xz or zstd, told by its first bytes and not by its name. For zstd the hypervisor needs the program C(zstd).
       - V(none) keeps the content as it is.
+      - An image that exists is brought again for it only where O(checksum) is given too.
     type: str
     choices: [auto, none]
     default: auto
@@ -104,7 +105,7 @@ options:
       - Refused while a virtual machine or an overlay uses it, since they know it by its path.
     type: str
   timeout:
-    description: How many seconds a server may send nothing. The whole download may take as long as it takes.
+    description: How many seconds, from 1 to 604800, a server may send nothing. The whole download may take as long as it takes.
     type: int
     default: 60
   url_username:

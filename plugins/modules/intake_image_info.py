@@ -22,7 +22,7 @@ options:
     type: list
     elements: str
   storage:
-    description: Only images in this storage; all active storages unless said.
+    description: Only images in this storage; all active storages unless said. One of these that cannot be read is told in a warning.
     type: str
   labels:
     description: Only images that have all of these labels.

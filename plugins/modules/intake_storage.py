@@ -34,7 +34,8 @@ options:
     description:
       - V(present) makes it where it does not exist, and starts it where it is not active.
       - V(absent) unmounts and forgets it. Its data stays, on the device or in the directory. A mount point or directory that this module made
-        is removed once it is empty. Refused while a virtual machine, a snapshot or an overlay uses a file in it.
+        is removed once it is empty. Refused while a virtual machine, a snapshot or an overlay uses a file in it,
+        and while the directory of another storage is on its device.
       - V(empty) deletes every volume and image in it with their records, and what interrupted transfers have left; it needs O(confirm).
         That is every file that libvirt lists as a volume of it, whoever put it there; directories and hidden files stay.
         Refused while a virtual machine, a snapshot or an overlay in another storage uses one of them.

@@ -30,7 +30,7 @@ options:
     type: str
     choices: [active, inactive]
   timeout:
-    description: How many seconds the directories may take to answer.
+    description: How many seconds, from 1 to 604800, the directories may take to answer.
     type: int
     default: 10
 seealso:

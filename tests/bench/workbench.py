@@ -64,13 +64,13 @@ class Workbench:
             sys.exit(f"the playbook failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return time.monotonic() - start
 
-    def module(self, name, **options):
+    def module(self, module, **options):
         """(seconds, peak MiB) of one module in a process of its own, without ansible-playbook."""
         arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_remote_tmp": self.folder, "_ansible_keep_remote_files": False}}
         code = (
             "import resource, runpy, sys\n"
             "sys.argv = ['module']\n"
-            "try: runpy.run_module('ansible_collections.intake.vms.plugins.modules." + name + "', run_name='__main__')\n"
+            "try: runpy.run_module('ansible_collections.intake.vms.plugins.modules." + module + "', run_name='__main__')\n"
             "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
         )
         root = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
@@ -78,7 +78,7 @@ class Workbench:
         environment = {**os.environ, "PYTHONPATH": root}
         done = subprocess.run([sys.executable, "-c", code], input=json.dumps(arguments), capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
-            sys.exit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            sys.exit(f"{module} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return time.monotonic() - start, int(done.stderr.split()[-1]) / 1024
 
     def storage(self, name, path=None):

@@ -149,7 +149,7 @@ def test_calls_that_name_nothing(storage, unique, run_tasks, connection):
         ({"storage": storage.name, "name": "x", "volumes": [{"name": "y"}]}, "ambiguous_name"),
         ({"name": "x", "storage": storage.name, "size": "1MiB", "uri": "qemu+tcp://127.0.0.1:1/system"}, "not_reachable"),
     ]
-    for (options, reason), result in zip(cases, run_tasks(*(("intake_volume", options, False) for options, _ in cases))):
+    for (options, reason), result in zip(cases, run_tasks(*(("intake_volume", options, False) for options, _reason in cases))):
         assert result["failed"] and result["reason"] == reason, (options, result)
     assert os.listdir(storage.path) == []
 

@@ -45,7 +45,7 @@ def main(order, folder):
         inside(root, "systemctl", "disable", "--quiet", *OFF)
         srv = make_srv(root, work)
         for link in ("vmlinuz", "initrd.img"):
-            shutil.copyfile(os.path.join(root, link), os.path.join(folder, link.split(".")[0]))
+            shutil.copyfile(os.path.join(root, link), os.path.join(folder, link.partition(".")[0]))
         disk = make_root(root, work)
         for raw in (disk, srv):
             run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, os.path.join(folder, Path(raw).stem + ".qcow2")])

@@ -67,7 +67,7 @@ def make_order():
 def os_release():
     """What this machine runs."""
     rows = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
-    return {key: value.strip('"') for key, _, value in (row.partition("=") for row in rows)}
+    return {key: value.strip('"') for key, _equals, value in (row.partition("=") for row in rows)}
 
 
 def packages():

@@ -30,6 +30,7 @@ FORBIDDEN = {
 }
 RESERVED = ("vers", "nfsvers", "v3", "v4", "v4.0", "v4.1", "v4.2", "minorversion", "remount", "bind", "rbind", "move", "retry", "sec_none")
 
+
 class NFS:
     """The driver `nfs`."""
 
@@ -163,9 +164,11 @@ class NFS:
     def forget(self, have):
         """Nothing of ours is left on this host."""
 
+
 def clean(key, value):
     """A server without brackets in lower letters; an export without a slash at its end."""
     return nfs_server.plain(value).lower() if key == "server" else value.rstrip("/") or "/"
+
 
 def check_options(options):
     """Refused for mount options that endanger data or belong elsewhere."""
@@ -178,6 +181,7 @@ def check_options(options):
         if not word or not option.isprintable() or any(letter in option for letter in ", \t\\\"'"):
             raise Refused(f"mount_options: {option!r} is not an option of a mount (one option each, no commas)", "invalid_option")
 
+
 def refuse_hidden(path, source):
     """Refused where mounting would hide files, or something else is mounted."""
     mount = mounts.at(path)
@@ -185,6 +189,7 @@ def refuse_hidden(path, source):
         raise Refused(f"{mount.source} is mounted on {path}; it is not {source}", "path_in_use")
     if not mount and os.path.isdir(path) and os.listdir(path):
         raise Refused(f"the mount point {path} is not empty; mounting {source} would hide what is in it", "path_not_empty")
+
 
 def refuse_silent():
     """libvirt looks at every mount of the host when it starts a pool, and would hang with the first that hangs."""

@@ -47,6 +47,12 @@ def known_digests(who, have, algorithm):
     return {**(recorded if not have["outside"] else {}), **digests_of(have["path"], [algorithm])}
 
 
+def is_packed_otherwise(have, unpack):
+    """True where the content came packed and was unpacked, or not, unlike what is asked now."""
+    record = have["record"]
+    return bool(record.get("compression")) and not have["outside"] and record.get("unpacked", False) != unpack
+
+
 def same_content(record, asked, unpack, wanted):
     """True where a recorded image holds the content asked for, treated in the same way."""
     digests = record.get("digests") or {}

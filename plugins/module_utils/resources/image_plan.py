@@ -81,6 +81,7 @@ class ImagePlanner:
         source = source_of(self.want)
         asked = self.asked(source)
         renew = bool(asked) and not image_match.has_content(self.who, self.have, asked, source)
+        renew = renew or bool(asked and source) and image_match.is_packed_otherwise(self.have, self.want["decompress"] == "auto")
         if self.have["kind"] != "image":
             self.step("adopt", "kind", lambda: self.put_record(kind="image"), after="image")
         if renew:

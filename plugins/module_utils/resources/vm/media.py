@@ -132,7 +132,6 @@ class Media:
                 "volume_in_use",
             )
 
-
     def refuse_second(self, vm, disk, path):
         """The same for two machines of one call, neither of which uses the file yet."""
         if disk.get("device") == "cdrom" or disk.get("shareable") or disk.get("read_only"):
