@@ -25,7 +25,8 @@ import time
 from ansible.plugins.callback import CallbackBase
 
 MESSAGES = ("ansible.builtin.debug", "debug")
-SILENT = MESSAGES + ("ansible.builtin.include_tasks", "include_tasks", "ansible.builtin.stat", "stat")
+LOOKING = ("include_tasks", "stat", "set_fact")  # of ansible.builtin: they change nothing that people see
+SILENT = MESSAGES + LOOKING + tuple(f"ansible.builtin.{name}" for name in LOOKING)
 SLOW = 5  # seconds after which it is said how long a task took
 WIDTH = 110  # of a message that is one long sentence
 
