@@ -95,8 +95,8 @@ def told(result):
     return json.loads(result["stdout"])["return"]
 
 
-def listed(names="all"):
-    return "ansible.builtin.command", {"argv": ["virsh", "-q", "list", f"--{names}", "--name"]}
+def listed(*which):
+    return "ansible.builtin.command", {"argv": ["virsh", "-q", "list", "--all", *which, "--name"]}
 
 
 def status(pid):
@@ -118,7 +118,7 @@ def test_a_running_machine_goes_on_on_the_other_host(on, guest):
         ("lab1", *move),
         ("lab1", *listed()),
         ("lab2", *listed()),
-        ("lab2", *listed("autostart")),
+        ("lab2", *listed("--autostart")),
         ("lab2", *agent(EXEC)),
         ("lab1", "intake_vm", guest),
     )
@@ -188,7 +188,7 @@ def test_a_stopped_machine_moves_by_its_definition(on, guest):
         ("lab2", *move),
         ("lab2", *move),
         ("lab2", *listed()),
-        ("lab1", *listed("autostart")),
+        ("lab1", *listed("--autostart")),
         ("lab1", "intake_vm", {"name": "moving", "state": "running"}),
     )
     assert not done.get("failed"), done["msg"]
