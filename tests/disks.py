@@ -68,7 +68,12 @@ def left(root):
 def records(root):
     """The names that have a record in a storage."""
     folder = Path(root, ".intake")
-    return sorted(path.name[: -len(".json")] for path in folder.iterdir()) if folder.exists() else []
+    return sorted(path.name[: -len(".json")] for path in folder.iterdir() if path.is_file() and path.name != ".locks") if folder.exists() else []
+
+
+def files(root):
+    """The names in a storage, without the folder of the records, in which hosts that share the storage keep their locks too."""
+    return sorted(name for name in os.listdir(root) if name != ".intake")
 
 
 def disk(path, form="qcow2", target="vda"):

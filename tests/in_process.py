@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
+from ansible_collections.intake.vms.plugins.module_utils import silence
 from ansible_collections.intake.vms.plugins.module_utils.converge import converge, summary
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
 from ansible_collections.intake.vms.plugins.module_utils.hypervisor import session
@@ -24,6 +25,7 @@ class Modules:
         """The result of the writing module."""
         params = {**{key: option.get("default") for key, option in writing_spec(self.resource).items()}, **options}
         entrypoint = SimpleNamespace(params=params, no_log_values=set())
+        silence.FOUND.clear()  # a process asks once what is mounted
         try:
             with session("qemu:///system") as hypervisor:
                 busy = self.resource(hypervisor, params)
@@ -34,6 +36,7 @@ class Modules:
     def info(self, **options):
         """The result of the info module."""
         params = {**{key: option.get("default") for key, option in self.info_spec.items()}, **options}
+        silence.FOUND.clear()
         with session("qemu:///system") as hypervisor:
             return self.resource(hypervisor, params).list(params)
 

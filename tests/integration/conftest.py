@@ -18,6 +18,11 @@ from types import SimpleNamespace
 
 import pytest
 
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+import shared_storage
+from forked import Forks
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 COLLECTIONS = Path(tempfile.mkdtemp(prefix="intake-vms-collections-"))
@@ -32,8 +37,11 @@ def pytest_unconfigure():
     shutil.rmtree(COLLECTIONS)
 
 
-def pytest_collection_modifyitems(items):
-    """Loop devices and qemu:///system need root."""
+def pytest_collection_modifyitems(config, items):
+    """Loop devices and qemu:///system need root; on an NFS server only what uses a storage is run again."""
+    if shared_storage.ASKED:
+        config.hook.pytest_deselected(items=[item for item in items if not shared_storage.is_wanted(item)])
+        items[:] = [item for item in items if shared_storage.is_wanted(item)]
     if os.geteuid() != 0:
         for item in items:
             if HERE in Path(item.fspath).parents:
@@ -43,6 +51,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def ansible_environment():
     """An environment in which Ansible sees this checkout as the collection, and nothing else of the user's."""
+    shared_storage.needs_ansible()
     return {
         **os.environ,
         "PATH": f"{os.path.dirname(sys.executable)}:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -57,7 +66,18 @@ def ansible_environment():
 
 
 @pytest.fixture(scope="session")
-def run_tasks(ansible_environment):
+def run_tasks(request):
+    """by_ansible, or the same by forks where Ansible takes too long."""
+    if not shared_storage.ASKED:
+        yield request.getfixturevalue("by_ansible")
+        return
+    forks = Forks(COLLECTIONS)
+    yield forks.run_tasks
+    forks.end()
+
+
+@pytest.fixture(scope="session")
+def by_ansible(ansible_environment):
     """run_tasks([(module, options, check), ...]) -> the whole result of each, diff included, from one ansible-playbook.
 
     A failed task does not end it. One task takes about 0.9 s, each more 0.5 s.
@@ -158,9 +178,23 @@ def folder(unique):
     shutil.rmtree(path)
 
 
+@pytest.fixture(scope="session")
+def nfs_storage(prefix, run_tasks, forget_pool):
+    """One storage for all tests, since a mount takes its time; None where no NFS server is asked for."""
+    if not shared_storage.ASKED:
+        yield None
+        return
+    with shared_storage.storage_on_nfs(f"{prefix}-nfs", run_tasks, forget_pool) as made:
+        yield made
+
+
 @pytest.fixture
-def storage(connection, forget_pool, unique, folder):
-    """An active directory storage with `name` and `path`; made by libvirt alone, gone with its files afterwards."""
+def storage(connection, forget_pool, unique, folder, nfs_storage):
+    """An active storage with `name` and `path`: a directory made by libvirt alone, or on NFS; its files are gone afterwards."""
+    if nfs_storage:
+        nfs_storage.renew()
+        yield nfs_storage
+        return
     path = os.path.join(folder, "storage")
     os.mkdir(path, 0o711)
     pool = connection.storagePoolDefineXML(f"<pool type='dir'><name>{unique}</name><target><path>{path}</path></target></pool>")
@@ -222,6 +256,7 @@ def golden_image_room():
 @pytest.fixture(scope="session")
 def golden_image(golden_image_room):
     """Path of a guest image that boots and answers by its agent; built at its first use, kept in the user's cache."""
+    shared_storage.needs_ansible()
     return golden_image_room.golden_image()
 
 
@@ -236,7 +271,7 @@ def tiny_guest():
     os.chmod(path, 0o711)
     room.tiny_guest(path)
     files = {"kernel": f"{path}/vmlinuz", "initrd": f"{path}/initrd", "cmdline": room.CMDLINE}
-    options = {**files, "virt_type": "qemu", "memory": "128MiB"}
+    options = {**files, "virt_type": "auto", "memory": "128MiB"}
 
     def saying(*words):
         return {**options, "cmdline": " ".join([room.CMDLINE, *words])}

@@ -30,6 +30,7 @@ from ansible_collections.intake.vms.plugins.module_utils.runner import merged_it
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from disks import files, records
 from http_source import http_source
 
 NOISE = random.Random(2).randbytes(1_500_000)
@@ -152,7 +153,7 @@ def test_life_of_a_downloaded_image(image, listed, refuse, source, storage, disk
     image(name="later.qcow2", url=url, changed=False)
     assert len(source.requests("/life.qcow2")) == 1
     image(name="later.qcow2", state="absent")
-    assert os.listdir(storage.path) == [".intake"] and os.listdir(os.path.join(storage.path, ".intake")) == []
+    assert files(storage.path) == [] and not records(storage.path)
     assert "does not exist" in refuse("source_missing", name="later.qcow2", storage=storage.name)
 
 
@@ -262,7 +263,7 @@ def test_wrong_checksum_and_missing_url(run_module, source, storage):
     assert result["reason"] == "checksum_mismatch" and sha(b"content") in result["msg"] and sha(b"other") in result["msg"]
     result = run_module("intake_image", name="x", storage=storage.name, url=source.url("/not-there"))
     assert result["reason"] == "http_error" and "answered 404" in result["msg"]
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 def test_one_download_per_content(run_module, source, storage, disk):

@@ -20,6 +20,7 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from disks import files
 from http_source import http_source
 from in_process import Modules, after, die
 
@@ -74,7 +75,7 @@ def test_killed_while_it_is_renamed(moment, storage, file, monkeypatch):
     assert not MODULES.run(**want).get("failed")
     assert not MODULES.run(**want)["changed"]
     assert [(one["name"], one["labels"], one["changed_outside"]) for one in MODULES.info(storage=storage.name)["images"]] == [("new", {"a": "b"}, False)]
-    assert sorted(os.listdir(storage.path)) == [".intake", "new"] and Path(storage.path, "new").read_bytes() == DATA
+    assert files(storage.path) == ["new"] and Path(storage.path, "new").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("how", [die, after(os.unlink)], ids=["before", "behind"])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from disks import files
 from http_source import http_source
 from in_process import Modules
 
@@ -95,7 +95,7 @@ def test_nonsense_is_answered_with_a_sentence(storage):
         for check in (True, False):
             result = MODULES.run(check=check, **{"storage": storage.name, **options})
             assert result.get("failed") and result["msg"] and not result["changed"], (options, result)
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 def test_nonsense_through_ansible(run_tasks, storage):
@@ -103,7 +103,7 @@ def test_nonsense_through_ansible(run_tasks, storage):
         told = json.dumps(result)
         assert result.get("failed") and not result["changed"], (options, result)
         assert "Traceback" not in told and "Module failed" not in told and "s3cr3t" not in told, (options, result)
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 def test_each_secret_is_hidden_at_the_highest_verbosity(ansible_environment, storage, source):

@@ -19,6 +19,7 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from disks import files
 from http_source import Handler, http_source
 from in_process import Modules
 
@@ -148,7 +149,7 @@ def test_urls_that_cannot_be(storage):
     for host in ("x" * 70 + ".invalid", "127.0.0.1:1", "a..b"):
         result = MODULES.run(storage=storage.name, name="x", url=f"http://{host}/x", timeout=5)
         assert result["reason"] in ("not_reachable", "invalid_url"), result
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 def test_letters_of_urls(source, storage):

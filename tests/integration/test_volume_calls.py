@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import MIB, directory_storage, facts, free, left, mounted, noise, qemu_img, records, run, same, until
+from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same, until
 
 from ansible_collections.intake.vms.plugins.module_utils import locks
 
@@ -81,7 +81,7 @@ def test_a_refused_item_stops_all_and_a_failed_one_only_itself(storage, disk_sto
     for result in run_tasks(("intake_volume", options, True), ("intake_volume", options, False)):
         assert result["reason"] == "shrink_refused" and not result["changed"]
         assert [entry["changed"] for entry in result["resources"]] == [False, False]
-    assert os.listdir(storage.path) == ["big.raw"]
+    assert files(storage.path) == ["big.raw"]
     bad = {"name": "copy", "source_volume": "big.raw", "source_storage": storage.name}
     done = run_module("intake_volume", storage=small.name, volumes=[{"name": "a", "size": "1MiB"}, bad, {"name": "b", "size": "1MiB"}])
     assert done["failed"] and done["changed"] and done["reason"] == "no_space" and "volume copy" in done["msg"]
@@ -99,7 +99,7 @@ def test_items_that_meet_are_refused(storage, refuse, run_module):
         ({"name": "x", "source_volume": "a"}, {"name": "a", "size": "2MiB"}),
     ):
         refuse("intake_volume", "conflicting_items", storage=storage.name, volumes=[first, second])
-    assert sorted(os.listdir(storage.path)) == [".intake", "a", "b"]
+    assert files(storage.path) == ["a", "b"]
 
 
 @pytest.mark.parametrize("form, preallocation", [("raw", "full"), ("raw", "falloc"), ("qcow2", "full"), ("qcow2", "falloc")])

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import MIB, directory_storage, facts, left, qemu_img, records
+from disks import MIB, directory_storage, facts, files, left, qemu_img, records
 
 KINDS = [
     (form, preallocation)
@@ -42,7 +42,7 @@ def test_every_format_and_preallocation(storage, ensure, connection):
     assert names <= set(connection.storagePoolLookupByName(storage.name).listVolumes())
     assert not left(storage.path)
     ensure("intake_volume", storage=storage.name, state="absent", volumes=[{"name": name} for name in names])
-    assert os.listdir(storage.path) == [".intake"] and not records(storage.path)
+    assert files(storage.path) == [] and not records(storage.path)
     assert not names & set(connection.storagePoolLookupByName(storage.name).listVolumes())
 
 
@@ -79,7 +79,7 @@ def test_sizes_as_people_write_them(storage, ensure):
 def test_odd_names_are_kept_exactly(storage, ensure, connection):
     wants = [{"name": name, "format": form} for name, form in zip(ODD_NAMES, ("qcow2", "raw") * len(ODD_NAMES))]
     ensure("intake_volume", storage=storage.name, size="1MiB", volumes=wants)
-    assert set(os.listdir(storage.path)) == {*ODD_NAMES, ".intake"} and set(records(storage.path)) == set(ODD_NAMES)
+    assert files(storage.path) == sorted(ODD_NAMES) and set(records(storage.path)) == set(ODD_NAMES)
     clones = [{"name": f"of {name}", "source_volume": name, "format": "qcow2"} for name in ODD_NAMES]
     ensure("intake_volume", storage=storage.name, clone="linked", volumes=clones)
     for name in ODD_NAMES:
@@ -87,7 +87,7 @@ def test_odd_names_are_kept_exactly(storage, ensure, connection):
     ensure("intake_volume", storage=storage.name, size="2MiB", volumes=[{"name": f"of {name}"} for name in ODD_NAMES])
     ensure("intake_volume", storage=storage.name, state="absent", volumes=[{"name": f"of {name}"} for name in ODD_NAMES])
     ensure("intake_volume", storage=storage.name, state="absent", volumes=[{"name": name} for name in ODD_NAMES])
-    assert os.listdir(storage.path) == [".intake"]
+    assert files(storage.path) == []
 
 
 def test_names_that_are_no_file_names_are_refused(storage, run_tasks):
@@ -98,7 +98,7 @@ def test_names_that_are_no_file_names_are_refused(storage, run_tasks):
     for call, result in zip(calls, run_tasks(*calls)):
         assert result["failed"] and result["reason"] == "invalid_name", (call, result)
         assert not result["changed"]
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 REFUSED = {
@@ -134,7 +134,7 @@ def test_what_cannot_be_made_is_refused_before_anything_moves(storage, run_tasks
         found = {entry["name"]: entry.get("reason") for entry in result["resources"]}
         assert found == {"good": None, **{name: reason for name, (options, reason) in REFUSED.items()}}
         assert all(name in entry["error"] for name, entry in zip(REFUSED, result["resources"][1:]))
-    assert sorted(os.listdir(storage.path)) == ["base", "base.vmdk"]
+    assert files(storage.path) == ["base", "base.vmdk"]
 
 
 def test_calls_that_name_nothing(storage, unique, run_tasks, connection):
@@ -151,13 +151,13 @@ def test_calls_that_name_nothing(storage, unique, run_tasks, connection):
     ]
     for (options, reason), result in zip(cases, run_tasks(*(("intake_volume", options, False) for options, _reason in cases))):
         assert result["failed"] and result["reason"] == reason, (options, result)
-    assert os.listdir(storage.path) == []
+    assert files(storage.path) == []
 
 
 def test_a_storage_that_is_not_active_is_refused(storage, refuse, connection):
     connection.storagePoolLookupByName(storage.name).destroy()
     sentence = refuse("intake_volume", "storage_inactive", name="x", storage=storage.name, size="1MiB")
-    assert f"name={storage.name} state=present" in sentence and os.listdir(storage.path) == []
+    assert f"name={storage.name} state=present" in sentence and files(storage.path) == []
 
 
 @pytest.mark.parametrize("relocation", [{"new_name": "b"}, {"new_storage": True}, {"new_name": "b", "new_storage": True}], ids=str)

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import MIB, chain, directory_storage, disk, facts, left, machine, opened, qemu_img, records, run, same
+from disks import MIB, chain, directory_storage, disk, facts, files, left, machine, opened, qemu_img, records, run, same
 
 KEPT = {"description": "kept", "labels": {"a": "b"}, "read_only": True}
 AWAY = ({"state": "absent"}, {"new_name": "elsewhere"}, {"new_storage": True}, {"format": "raw"})
@@ -51,10 +51,10 @@ def test_rename_and_move_with_the_record(form, storage, other, ensure, run_modul
     ensure("intake_volume", name="a", storage=storage.name, size="2MiB", format=form, **KEPT)
     run("qemu-io", "-f", form, "-c", "write -P 9 1M 64k", f"{storage.path}/a")
     done = ensure("intake_volume", name="a", storage=storage.name, new_name="b")
-    assert sorted(os.listdir(storage.path)) == [".intake", "b"]
+    assert files(storage.path) == ["b"]
     assert done["volume"]["name"] == "b" and done["resources"][0]["name"] == "a" and records(storage.path) == ["b"]
     done = ensure("intake_volume", name="b", storage=storage.name, new_storage=other[0])
-    assert done["volume"]["storage"] == other[0] and os.listdir(storage.path) == [".intake"] and not records(storage.path)
+    assert done["volume"]["storage"] == other[0] and files(storage.path) == [] and not records(storage.path)
     done = ensure("intake_volume", name="b", storage=other[0], new_name="c", new_storage=storage.name)
     assert {key: done["volume"][key] for key in ("name", "storage", *KEPT)} == {"name": "c", "storage": storage.name, **KEPT}, done
     assert facts(f"{storage.path}/c") == (form, 2 * MIB, None)
@@ -71,7 +71,7 @@ def test_names_that_are_taken(storage, other, refuse, ensure, run_module):
     refuse("intake_volume", "exists", name="a", storage=storage.name, new_storage=other[0])
     # a file of the new name in the old storage is another volume, before and after the move
     done = ensure("intake_volume", name="a", storage=storage.name, new_name="b", new_storage=other[0])
-    assert done["volume"]["path"] == f"{other[1]}/b" and sorted(os.listdir(storage.path)) == [".intake", "b"]
+    assert done["volume"]["path"] == f"{other[1]}/b" and files(storage.path) == ["b"]
     # what shall go is not looked for under the name it might have got
     ensure("intake_volume", changed=False, name="a", storage=storage.name, new_name="b", state="absent")
     assert run_module("intake_volume", name="b", storage=storage.name)["volume"]["description"] == "of b"
@@ -159,4 +159,4 @@ def test_a_rename_that_was_killed_between_two_names(storage, ensure, run_module)
     run_module("intake_volume", name="a", storage=storage.name, size="1MiB", description="kept")
     os.link(f"{storage.path}/a", f"{storage.path}/b")
     done = ensure("intake_volume", name="a", storage=storage.name, new_name="b")
-    assert sorted(os.listdir(storage.path)) == [".intake", "b"] and done["volume"]["description"] == "kept"
+    assert files(storage.path) == ["b"] and done["volume"]["description"] == "kept"

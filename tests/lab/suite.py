@@ -1,0 +1,112 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs tests/integration on the hosts of a lab, on storages of NFS servers: lab2 on NFS 4.2 of lab1, and lab1 on NFS 3 of lab2.
+
+suite.py [--folder LAB] [--results FOLDER] [words for pytest]; both at once, over SSH. A JUnit file per version lands in FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import hypervisors  # noqa: E402
+from image import CACHE, LabError, Missing  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "ansible-core")  # Python alone, whatever its version
+UNUSED = ("..", "__pycache__", "ansible_test/", "ansible/modules/", "ansible/cli/", "ansible/galaxy/", "ansible/plugins/")
+PLACE = "/root/intake-vms-suite"
+RUNS = (("lab2", "4.2", "lab1"), ("lab1", "3", "lab2"))
+SERVE = "systemctl start nfs-server && find /srv/vms -mindepth 1 -delete"
+TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 INTAKE_VMS_TINY_GUEST={PLACE}/guest \\
+INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms python3 -m pytest -p no:cacheprovider -v --durations=15 --junit-xml={PLACE}/result.xml {{words}}"""
+
+
+def main():
+    """Exit code 0 when all was green on all hosts."""
+    arguments, words = parsed()
+    try:
+        hypervisors.up(arguments.folder, 2)
+    except Missing as error:
+        print(f"suite: {error}", file=sys.stderr)
+        return 77
+    payload, codes = packed(), {}
+    threads = [threading.Thread(target=lambda run=run: codes.update({run[1]: perform(arguments, payload, run, words)})) for run in RUNS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return int(any(codes.get(version, 1) for _host, version, _server in RUNS))
+
+
+def parsed():
+    """The command line; what is left goes to pytest."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--folder", type=Path, default=CACHE / "labs" / "default", help="where the lab lives; it is brought up, and left running")
+    top.add_argument("--results", type=Path, default=Path("."), help="where the JUnit files go")
+    return top.parse_known_args()
+
+
+def perform(arguments, payload, run, words):
+    """One host's tests; what they say is printed as it comes, behind the version. Answers pytest's exit code."""
+    name, version, server = run
+    host, other = (hypervisors.host_named(arguments.folder, one) for one in (name, server))
+    ssh(other, SERVE)
+    ssh(host, f"rm -rf {PLACE} && mkdir {PLACE} && tar -xC {PLACE}", input=payload)
+    script = TESTS.format(version=version, server=server, words=" ".join(words or ["tests/integration"]))
+    with subprocess.Popen([*host.ssh(), script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as tests:
+        for line in tests.stdout:
+            print(f"nfs-{version}  {line}", end="", flush=True)
+    result = ssh(host, f"cat {PLACE}/result.xml; rm -rf {PLACE}")
+    (arguments.results / f"nfs-{version}.xml").write_bytes(result)
+    return tests.returncode
+
+
+def ssh(host, script, input=b""):
+    """A script's output; it must succeed."""
+    done = subprocess.run([*host.ssh(), script], input=input, capture_output=True, check=False)
+    if done.returncode:
+        raise LabError(f"{host.name}: {script}: {done.stderr.decode()}")
+    return done.stdout
+
+
+def packed():
+    """A tar of this checkout, of pytest and Ansible's module_utils as they are installed here, and of the tiny guest."""
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w") as tar:
+        listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).exists():
+                tar.add(ROOT / name, f"vms/{name}", recursive=False)
+        for name in PACKAGES:
+            for file in metadata.files(name):
+                if not any(word in str(file) for word in UNUSED):
+                    tar.add(file.locate(), f"packages/{file}")
+        add_guest(tar)
+    return memory.getvalue()
+
+
+def add_guest(tar):
+    """The files of tests/integration/tiny_guest.py, which needs a distribution's server to be built."""
+    spec = importlib.util.spec_from_file_location("tiny_guest", ROOT / "tests" / "integration" / "tiny_guest.py")
+    room = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(room)
+    with tempfile.TemporaryDirectory() as folder:
+        room.tiny_guest(folder)
+        tar.add(folder, "guest")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
