@@ -42,6 +42,7 @@ class Shared:
 
     def renew(self):
         """Active, mounted and empty, whatever the test before did to it."""
+        self.let_go()
         if not os.path.ismount(self.path):
             done = self.run_tasks(("intake_storage", self.options, False))[0]
             assert not done.get("failed"), done["msg"]
@@ -67,6 +68,5 @@ def storage_on_nfs(name, run_tasks, forget_pool):
         yield storage
     finally:
         storage.renew()
-        storage.let_go()
         forget_pool(name)
         os.rmdir(storage.path)
