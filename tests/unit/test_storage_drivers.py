@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from ansible_collections.intake.vms.plugins.module_utils.drivers.claim import ch
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
 from ansible_collections.intake.vms.plugins.module_utils.lens import parse
 from ansible_collections.intake.vms.plugins.module_utils.mounts import Mount
+from ansible_collections.intake.vms.plugins.module_utils.resources import storage_use
 
 
 @pytest.fixture
@@ -160,3 +162,14 @@ def test_uuid_links_are_told_from_other_paths():
 def test_signatures_in_words():
     assert devices.named({"type": "ext4", "usage": "filesystem", "label": "x", "uuid": "1"}) == "an ext4 filesystem (label x, uuid 1)"
     assert devices.named({"type": "gpt", "usage": "partition-table", "label": "", "uuid": ""}) == "a gpt partition table"
+
+
+def test_an_export_is_one_storage_of_a_host_however_it_is_spelled():
+    other = parse(pool.network_document("old", "/srv/old", "[fd77::1]", "/srv/vms", "4.2", []))
+    hypervisor = SimpleNamespace(once=lambda key, work: {"old": other}, file_users=dict)
+    plan = {"path": "/srv/new", "device": None, "server": "fd77::1", "export": "/srv/vms"}
+    with pytest.raises(Refused, match="is the storage old already"):
+        storage_use.refuse_taken(hypervisor, "new", plan)
+    storage_use.refuse_taken(hypervisor, "new", {**plan, "export": "/srv/other"})
+    storage_use.refuse_taken(hypervisor, "new", {**plan, "server": "fd77::2"})
+    storage_use.refuse_taken(hypervisor, "old", plan)

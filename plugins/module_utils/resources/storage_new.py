@@ -44,16 +44,22 @@ def plan_new(storages, plan, want):
 
 def claim(claimed, name, where):
     """Refused where another item of the same call takes the same place."""
-    for place in [os.path.realpath(where["path"])] + ([where["device"].number] if where["device"] else []):
+    places = [os.path.realpath(where["path"]), where["device"] and where["device"].number, where.get("export") and (where["server"], where["export"])]
+    for place in filter(None, places):
         other = claimed.setdefault(place, name)
         if other != name:
-            raise Refused(f"has the same path or device as the storage {other} in this call", "path_taken")
+            raise Refused(f"has the same path, device or export as the storage {other} in this call", "path_taken")
 
 
 def create(storages, driver, name, where, fields, made):
     """Define and start; a pool that does not start is not left behind."""
     text = driver.document(name, where, fields["mount_options"] or [])
-    pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
+    try:
+        pool = storages.hypervisor.connection.storagePoolDefineXML(text, 0)
+    except BaseException:
+        if made:
+            os.rmdir(where["path"])
+        raise
     have = {"name": name, "timeout": fields["timeout"], **driver.words(parse(pool.XMLDesc(1)))}
     try:
         pool.setAutostart(fields["autostart"])  # first: a run killed later leaves a storage that is only not started yet

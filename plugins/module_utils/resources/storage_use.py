@@ -10,6 +10,8 @@ import os
 from .. import silence
 from ..drivers import device as devices
 from ..drivers.directory import within
+from ..drivers.nfs import clean
+from ..drivers.pool import words_of
 from ..errors import Refused
 from ..graph import Graph
 from ..hypervisor import unless_gone
@@ -77,6 +79,8 @@ def refuse_taken(hypervisor, name, plan):
         path = root.findtext("target/path")
         if other != name and path and silence.real(path) == silence.real(plan["path"]):
             raise Refused(f"path {plan['path']} is the storage {other} already", "path_taken")
+        if other != name and plan.get("export") and export_of(root) == (plan["server"], plan["export"]):
+            raise Refused(f"export {plan['export']} of {plan['server']} is the storage {other} already", "export_taken")
         if other != name and device and any(is_device(found.get("path"), device) for found in root.iterfind("source/device")):
             raise Refused(f"device {device.path} belongs to the storage {other} already", "device_taken")
     if device:
@@ -84,6 +88,12 @@ def refuse_taken(hypervisor, name, plan):
         for path, machines in hypervisor.file_users().items():
             if devices.number_of(path) in parts:
                 raise Refused(f"device {device.path} is a disk of VM {', VM '.join(machines)} ({path})", "device_taken")
+
+
+def export_of(root):
+    """(server, export) of a pool on an NFS server, spelled as drivers.nfs.clean does."""
+    said = words_of(root)
+    return (clean("server", said["server"]), clean("export", said["export"])) if said["server"] and said["export"] else None
 
 
 def pool_documents(hypervisor):
