@@ -30,7 +30,7 @@ UNUSED = ("..", "__pycache__", "ansible_test/", "ansible/modules/", "ansible/cli
 PLACE = "/root/intake-vms-suite"
 RUNS = (("lab2", "4.2", "lab1"), ("lab1", "3", "lab2"))
 SERVE = "systemctl start nfs-server && find /srv/vms -mindepth 1 -delete"
-TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 INTAKE_VMS_TINY_GUEST={PLACE}/guest \\
+TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 INTAKE_VMS_TINY_GUEST={PLACE}/guest \\
 INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms python3 -m pytest -p no:cacheprovider -v --durations=15 --junit-xml={PLACE}/result.xml {{words}}"""
 
 

@@ -144,6 +144,64 @@ def test_a_server_that_is_gone_hangs_nothing_and_heals(lab, shared):
     assert healed[0]["storages"][0]["health"]["status"] == "ok" and not healed[1].get("failed")
 
 
+def test_a_full_clone_is_made_by_the_server(lab, shared):
+    """Content goes over the network neither way; an XFS server shares the blocks, any other that has NFS 4.2 copies on its own."""
+    moved = "awk '/^device/ { ours = / \\/var\\/lib\\/intake\\/storages\\/shared / } ours && /bytes:/ { print $6, $7 }' /proc/self/mountstats"
+    lab.run("lab2", "head -c 32M /dev/urandom >/var/lib/intake/storages/shared/noise.raw; sync /var/lib/intake/storages/shared/noise.raw")
+    before = lab.run("lab2", moved).stdout.split()
+    clone = {"name": "clone.raw", "storage": "shared", "source_volume": "noise.raw", "format": "raw"}
+    thrice(lab, "lab2", "intake_volume", **clone)
+    after = lab.run("lab2", moved).stdout.split()
+    read, written = (int(new) - int(old) for old, new in zip(before, after))
+    assert read < 1 << 20 and written < 1 << 20, (read, written)
+    lab.run("lab1", ["cmp", "/srv/vms/noise.raw", "/srv/vms/clone.raw"])
+    lab.run("lab1", "rm /srv/vms/noise.raw")
+    thrice(lab, "lab2", "intake_volume", name="clone.raw", storage="shared", state="absent")
+
+
+DROP = "nft add table inet cut; nft add chain inet cut from_clients '{ type filter hook input priority 0; }'; nft add rule inet cut from_clients tcp dport 2049 drop"
+
+
+def test_dropped_packets_under_a_running_machine_hang_nothing_else(lab, shared):
+    disk = {"name": "root", "storage": "shared", "volume": "cut.qcow2"}
+    machine = {"name": "cut", "state": "running", "memory": "64MiB", "disks": [{**disk, "size": "64MiB"}]}
+    thrice(lab, "lab2", "intake_vm", **machine)
+    lab.run("lab1", DROP)
+    try:
+        begun = time.monotonic()
+        storages, machines, other, refused = lab.tasks(
+            [
+                task("intake_storage_info", timeout=5),
+                task("intake_vm_info"),
+                task("intake_vm", name="beside", state="running", memory="64MiB"),
+                task("intake_vm", name="late", memory="64MiB", disks=[{**disk, "volume": "late.qcow2", "size": "1MiB"}]),
+            ],
+            "lab2",
+        )["lab2"]
+        assert time.monotonic() - begun < 240  # of a slow machine; a call that hangs would never end
+        assert {one["name"]: one["health"]["status"] for one in storages["storages"]}["shared"] == "degraded"
+        assert {one["name"]: one["state"] for one in machines["vms"]}["cut"] == "running"
+        assert not other.get("failed"), other["msg"]
+        assert refused["reason"] == "storage_hangs" and not refused["changed"]
+        assert "cut" in lab.run("lab2", ["timeout", "20", "virsh", "list", "--name"]).stdout
+    finally:
+        lab.run("lab1", ["nft", "delete", "table", "inet", "cut"])
+    lab.run("lab2", "for i in $(seq 60); do timeout 2 stat -f /var/lib/intake/storages/shared >/dev/null && exit 0; sleep 2; done; exit 1")
+    gone = {"state": "absent", "stop_timeout": 1, "force_stop": True}
+    healed, again, *_gone = lab.tasks(
+        [
+            task("intake_storage", **SHARED),
+            task("intake_vm", **machine),
+            task("intake_vm", name="cut", remove_disks=["root"], **gone),
+            task("intake_vm", name="beside", **gone),
+        ],
+        "lab2",
+    )["lab2"]
+    assert healed["storage"]["health"]["status"] == "ok"
+    assert not again.get("failed") and not again["changed"], again
+    assert all(result["changed"] for result in _gone), _gone
+
+
 def test_a_lost_mount_is_mounted_again(lab, shared):
     lab.run("lab2", ["umount", "/var/lib/intake/storages/shared"])
     assert lab.tasks([task("intake_storage_info", names=["shared"])], "lab2")["lab2"][0]["storages"][0]["health"]["status"] == "degraded"
