@@ -159,7 +159,9 @@ def test_a_full_clone_is_made_by_the_server(lab, shared):
     thrice(lab, "lab2", "intake_volume", name="clone.raw", storage="shared", state="absent")
 
 
-DROP = "nft add table inet cut; nft add chain inet cut from_clients '{ type filter hook input priority 0; }'; nft add rule inet cut from_clients tcp dport 2049 drop"
+DROP = """nft add table inet cut
+nft add chain inet cut from_clients '{ type filter hook input priority 0; }'
+nft add rule inet cut from_clients tcp dport 2049 drop"""
 
 
 def test_dropped_packets_under_a_running_machine_hang_nothing_else(lab, shared):
