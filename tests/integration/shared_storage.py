@@ -55,7 +55,7 @@ class Shared:
         """Tests that use the modules' code in this process keep its lock file open; a module's process would have ended."""
         from ansible_collections.intake.vms.plugins.module_utils import locks, shared_locks
 
-        path = shared_locks.lock_file(self.path)
+        path = os.path.join(self.path, shared_locks.FILE)
         if path in locks.DESCRIPTORS:
             os.close(locks.DESCRIPTORS.pop(path))
 
