@@ -79,7 +79,8 @@ def test_a_disk_of_another_machine_is_kept(name, storage, ensure, refuse, connec
     devices = f"<devices><disk type='file' device='disk'>{source}<target dev='vda' bus='virtio'/></disk></devices>"
     connection.defineXML(f"<domain type='qemu'><name>{name}-other</name><memory>1024</memory><os><type>hvm</type></os>{devices}</domain>")
     assert f"is used by vm {name}-other" in refuse("intake_vm", "disk_kept", name=name, state="absent", remove_disks=["root"])
-    ensure("intake_vm", name=name, state="absent", remove_disks=["all"])
+    done = ensure("intake_vm", name=name, state="absent", remove_disks=["all"])
+    assert f"is used by vm {name}-other" in done["warnings"][0]
     assert files(storage) == [f"{name}-root.qcow2"] and f"{name}-other" in defined(connection)
 
 

@@ -31,8 +31,8 @@ def remove(domain):
         domain.undefine()
 
 
-def doomed_by_removal(vms, have, want):
-    """Steps that delete the volumes that were named, and the seed, when a machine is removed."""
+def doomed_by_removal(vms, have, want, warnings):
+    """Steps that delete the volumes that were named, and the seed, when a machine is removed; `warnings` learns what "all" leaves out."""
     there = disks.read(have.root)
     asked = want.get("remove_disks") or []
     unknown = sorted(set(asked) - set(there) - {"all"})
@@ -51,6 +51,8 @@ def doomed_by_removal(vms, have, want):
                 steps.append(deletion(vms, name, disk["path"]))
             elif name in asked and os.path.exists(disk["path"] or ""):  # what a killed run deleted already is no refusal
                 raise Refused(f"vm {have.name}: disk {name} is not deleted: {why}", "disk_kept")
+            elif disk["device"] == "disk" and os.path.exists(disk["path"] or ""):
+                warnings.append(f"vm {have.name}: disk {name} is not deleted: {why}")
     return steps
 
 

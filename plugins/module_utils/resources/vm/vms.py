@@ -171,7 +171,7 @@ class Vms(Resource):
         plan = Plan(want["name"])
         if have is None:
             return plan
-        doomed = removal.doomed_by_removal(self, have, want)
+        doomed = removal.doomed_by_removal(self, have, want, plan.warnings)
         plan.steps += [self.power_step(verb, have, want, have.state, "stopped") for verb in power.verbs(have.state, "stopped")]
         undefine = self.with_domain(have, want, removal.remove)
         shown = description.shown(description.differences(have.description, {}))
