@@ -55,3 +55,8 @@ def swaps(proc="/proc"):
             return [unescape(line.split()[0]) for line in file.readlines()[1:] if line.strip()]
     except FileNotFoundError:
         return []
+
+
+def is_option(text):
+    """True where a text is one mount option, and would be so on mount(8)'s command line and in a pool's XML."""
+    return bool(text.partition("=")[0]) and text.isprintable() and not any(letter in text for letter in ", \\\"'")

@@ -220,6 +220,26 @@ def forget_pool(connection):
 
 
 @pytest.fixture
+def pool_name(forget_pool, unique, folder):
+    """A name whose pool goes away before its folder does."""
+    yield unique
+    forget_pool(unique)
+
+
+@pytest.fixture
+def tree(unique):
+    """A directory for mount points; whatever is mounted in it is unmounted, and it is removed."""
+    path = f"/var/tmp/{unique}-tree"
+    os.mkdir(path)
+    yield path
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounted = [line.split()[4] for line in file]
+    for mount in reversed([mount for mount in mounted if mount.startswith(f"{path}/")]):
+        subprocess.run(["umount", mount], check=True)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
 def loop_device(tmp_path):
     """loop_device(size="400M") -> /dev/loopN on a sparse file; partitions on it become devices. Detached afterwards."""
     made = []

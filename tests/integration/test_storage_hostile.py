@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,28 +36,8 @@ def answered(result):
     return result["msg"]
 
 
-@pytest.fixture
-def name(forget_pool, unique, folder):
-    """A name whose pool goes away before its folder does."""
-    yield unique
-    forget_pool(unique)
-
-
-@pytest.fixture
-def tree(unique):
-    """A directory for mount points; whatever is mounted in it is unmounted, and it is removed."""
-    path = f"/var/tmp/{unique}-tree"
-    os.mkdir(path)
-    yield path
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounted = [line.split()[4] for line in file]
-    for mount in reversed([mount for mount in mounted if mount.startswith(f"{path}/")]):
-        run("umount", mount)
-    run("rm", "-r", path)
-
-
-def test_names_and_places_with_odd_letters(name, tree, loop_device, forget_pool):
-    odd = f"{name} ü <&>\"'#\\040%s"
+def test_names_and_places_with_odd_letters(pool_name, tree, loop_device, forget_pool):
+    odd = f"{pool_name} ü <&>\"'#\\040%s"
     device = loop_device("32M")
     directory = {"name": odd, "path": f"{tree}/{odd}/in <&>\"'\\", "description": "one\ntwo <&> ü ☃", "labels": {"ü \n": "<&>", "": ""}}
     mounted = {"name": f"{odd}2", "path": f"{tree}/{odd} mount\\011", "device": device, "fs": "ext4", "description": "]]>"}
@@ -91,8 +69,8 @@ DAMAGED = [
 ]
 
 
-def test_damaged_records_hide_nothing_and_are_mended(storage, folder, name, connection, forget_pool):
-    names = [f"{name}-{number}" for number in range(len(DAMAGED) + 1)]
+def test_damaged_records_hide_nothing_and_are_mended(storage, folder, pool_name, connection, forget_pool):
+    names = [f"{pool_name}-{number}" for number in range(len(DAMAGED) + 1)]
     try:
         for number, one in enumerate(names):
             os.makedirs(f"{folder}/{number}/.intake")
@@ -152,96 +130,96 @@ def test_one_directory_under_two_paths_is_one_storage(storage, folder, unique):
     MODULES.refuse("path_change", name=storage.name, path=f"{folder}/link/below")
 
 
-def test_a_storage_inside_another_keeps_it(name, tree, loop_device, forget_pool):
+def test_a_storage_inside_another_keeps_it(pool_name, tree, loop_device, forget_pool):
     device = loop_device("32M")
     try:
-        MODULES.ensure(name=name, device=device, fs="ext4", path=f"{tree}/outer")
-        MODULES.ensure(name=f"{name}-inner", path=f"{tree}/outer/inner")
+        MODULES.ensure(name=pool_name, device=device, fs="ext4", path=f"{tree}/outer")
+        MODULES.ensure(name=f"{pool_name}-inner", path=f"{tree}/outer/inner")
         put(f"{tree}/outer/inner/precious")
-        assert f"{name}-inner" in MODULES.refuse("storage_in_use", name=name, state="absent")
-        MODULES.ensure(name=name, state="empty", confirm=name, changed=False)
+        assert f"{pool_name}-inner" in MODULES.refuse("storage_in_use", name=pool_name, state="absent")
+        MODULES.ensure(name=pool_name, state="empty", confirm=pool_name, changed=False)
         assert os.path.exists(f"{tree}/outer/inner/precious")
-        MODULES.ensure(name=f"{name}-inner", state="absent")
-        MODULES.ensure(name=name, state="absent")
+        MODULES.ensure(name=f"{pool_name}-inner", state="absent")
+        MODULES.ensure(name=pool_name, state="absent")
     finally:
-        forget_pool(f"{name}-inner")
-        forget_pool(name)
+        forget_pool(f"{pool_name}-inner")
+        forget_pool(pool_name)
 
 
-def test_a_busy_mount_stays_whole(name, tree, loop_device, forget_pool):
+def test_a_busy_mount_stays_whole(pool_name, tree, loop_device, forget_pool):
     device, path = loop_device("32M"), f"{tree}/busy"
     try:
-        MODULES.ensure(name=name, device=device, fs="ext4", path=path, description="kept")
+        MODULES.ensure(name=pool_name, device=device, fs="ext4", path=path, description="kept")
         with subprocess.Popen(["cat"], cwd=path, stdin=subprocess.PIPE) as inside:
-            failed = MODULES.run(name=name, state="absent")
-            assert "busy" in answered(failed) and failed["msg"].startswith(f"storage {name}: ")
+            failed = MODULES.run(name=pool_name, state="absent")
+            assert "busy" in answered(failed) and failed["msg"].startswith(f"storage {pool_name}: ")
             assert failed["storage"]["state"] == "active" and failed["storage"]["health"]["status"] == "ok"
             inside.stdin.close()
-        assert not MODULES.run(name=name, description="kept")["changed"]
-        MODULES.ensure(name=name, state="absent")
+        assert not MODULES.run(name=pool_name, description="kept")["changed"]
+        MODULES.ensure(name=pool_name, state="absent")
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)
 
 
-def test_a_device_that_comes_back_under_another_name(name, tree, tmp_path, loop_device, connection, forget_pool):
+def test_a_device_that_comes_back_under_another_name(pool_name, tree, tmp_path, loop_device, connection, forget_pool):
     taken, path = loop_device("32M"), f"{tree}/moved"
     put(tmp_path / "moved", "")
     os.truncate(tmp_path / "moved", 32 << 20)
     device = run("losetup", "-f", "--show", str(tmp_path / "moved"))
     try:
-        MODULES.ensure(name=name, device=device, fs="ext4", path=path, description="mine")
+        MODULES.ensure(name=pool_name, device=device, fs="ext4", path=path, description="mine")
         put(f"{path}/data")
-        connection.storagePoolLookupByName(name).destroy()
+        connection.storagePoolLookupByName(pool_name).destroy()
         run("losetup", "-d", device)
-        assert "UUID=" in MODULES.refuse("device_not_found", name=name)
+        assert "UUID=" in MODULES.refuse("device_not_found", name=pool_name)
         other = loop_device("32M")  # takes the free name
         assert other == device
         device = run("losetup", "-f", "--show", str(tmp_path / "moved"))
-        MODULES.refuse("device_change", name=name, device=other)
-        done = MODULES.ensure(name=name, device=device)
+        MODULES.refuse("device_change", name=pool_name, device=other)
+        done = MODULES.ensure(name=pool_name, device=device)
         assert done["storage"]["mounted"]["source"] == device and done["storage"]["description"] == "mine" and os.path.exists(f"{path}/data")
         assert device not in (other, taken)
-        MODULES.ensure(name=name, state="absent")
+        MODULES.ensure(name=pool_name, state="absent")
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)
         run("losetup", "-d", device)
 
 
-def test_two_devices_with_the_same_filesystem(name, tree, loop_device, forget_pool):
+def test_two_devices_with_the_same_filesystem(pool_name, tree, loop_device, forget_pool):
     one, two = loop_device("32M"), loop_device("32M")
     run("mkfs.ext4", "-q", one)
     run("dd", f"if={one}", f"of={two}", "bs=1M", "status=none")
     uuid = run("blkid", "-p", "-o", "value", "-s", "UUID", one)
-    assert one in MODULES.refuse("ambiguous_device", name=name, device=f"UUID={uuid}", path=f"{tree}/x")
-    MODULES.refuse("signature_found", name=name, device=two, path=f"{tree}/x")
+    assert one in MODULES.refuse("ambiguous_device", name=pool_name, device=f"UUID={uuid}", path=f"{tree}/x")
+    MODULES.refuse("signature_found", name=pool_name, device=two, path=f"{tree}/x")
 
 
-def test_a_filesystem_to_be_read_only(name, tree, loop_device, forget_pool):
+def test_a_filesystem_to_be_read_only(pool_name, tree, loop_device, forget_pool):
     device = loop_device("32M")
     run("mkfs.ext4", "-q", device)
     uuid = run("blkid", "-p", "-o", "value", "-s", "UUID", device)
     try:
-        done = MODULES.ensure(name=name, device=f"UUID={uuid}", path=f"{tree}/ro", mount_options=["ro"])
+        done = MODULES.ensure(name=pool_name, device=f"UUID={uuid}", path=f"{tree}/ro", mount_options=["ro"])
         assert done["storage"]["health"]["status"] == "ok" and "ro" in done["storage"]["mounted"]["options"]
-        failed = MODULES.run(name=name, description="cannot be kept")
+        failed = MODULES.run(name=pool_name, description="cannot be kept")
         assert "Read-only" in answered(failed) and not failed["changed"]
-        MODULES.ensure(name=name, mount_options=[], description="can be kept")
-        MODULES.ensure(name=name, state="absent")
+        MODULES.ensure(name=pool_name, mount_options=[], description="can be kept")
+        MODULES.ensure(name=pool_name, state="absent")
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)
 
 
-def test_a_full_storage(name, tree, loop_device, forget_pool):
+def test_a_full_storage(pool_name, tree, loop_device, forget_pool):
     device, path = loop_device("16M"), f"{tree}/full"
     try:
-        MODULES.ensure(name=name, device=device, fs="ext4", path=path, description="before")
+        MODULES.ensure(name=pool_name, device=device, fs="ext4", path=path, description="before")
         subprocess.run(["dd", "if=/dev/zero", f"of={path}/filler", "bs=4k"], stderr=subprocess.DEVNULL, check=False)
-        failed = MODULES.run(name=name, description="x" * 5000)
+        failed = MODULES.run(name=pool_name, description="x" * 5000)
         assert "No space left" in answered(failed) and not failed["changed"] and failed["storage"]["description"] == "before"
         assert sorted(os.listdir(f"{path}/.intake")) == [".storage.json"]
-        seen = MODULES.info(names=[name])["storages"][0]["health"]
+        seen = MODULES.info(names=[pool_name])["storages"][0]["health"]
         assert (seen["status"], seen["text"]) == ("degraded", "is full")
-        MODULES.ensure(name=name, state="empty", confirm=name)
-        MODULES.ensure(name=name, description="x" * 5000)
+        MODULES.ensure(name=pool_name, state="empty", confirm=pool_name)
+        MODULES.ensure(name=pool_name, description="x" * 5000)
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)

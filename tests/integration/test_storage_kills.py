@@ -38,26 +38,6 @@ def pools(connection):
     return sorted(pool.name() for pool in connection.listAllStoragePools(0))
 
 
-@pytest.fixture
-def name(forget_pool, unique, folder):
-    """A name whose pool goes away before its folder does."""
-    yield unique
-    forget_pool(unique)
-
-
-@pytest.fixture
-def tree(unique):
-    """A directory for mount points; whatever is mounted in it is unmounted, and it is removed."""
-    path = f"/var/tmp/{unique}-tree"
-    os.mkdir(path)
-    yield path
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounted = [line.split()[4] for line in file]
-    for mount in reversed([mount for mount in mounted if mount.startswith(f"{path}/")]):
-        run("umount", mount)
-    run("rm", "-r", path)
-
-
 def at_once(*calls):
     """The results of several calls that run beside each other."""
     results = [None] * len(calls)
@@ -73,33 +53,33 @@ def at_once(*calls):
     return results
 
 
-def test_two_runs_at_once(name, tree, loop_device, connection, run_module, forget_pool):
+def test_two_runs_at_once(pool_name, tree, loop_device, connection, run_module, forget_pool):
     """Of one name both succeed and one does it; of two names for one place one is refused."""
-    device, other, path = loop_device("32M"), f"{name}-other", f"{tree}/at-once"
+    device, other, path = loop_device("32M"), f"{pool_name}-other", f"{tree}/at-once"
     want = {"device": device, "fs": "ext4", "path": path}
     try:
-        results = at_once(*[lambda: run_module("intake_storage", name=name, **want)] * 2)
+        results = at_once(*[lambda: run_module("intake_storage", name=pool_name, **want)] * 2)
         assert sorted(result["changed"] for result in results) == [False, True], results
         assert not any(result.get("failed") for result in results)
-        run_module("intake_storage", name=name, state="absent")
+        run_module("intake_storage", name=pool_name, state="absent")
         run("wipefs", "-aq", device)
         links = [f"{tree}/link{number}" for number in (1, 2)]
         for link in links:
             os.symlink(device, link)
         rivals = [
-            lambda: run_module("intake_storage", name=name, device=links[0], fs="ext4", path=f"{path}1", overwrite=True),
+            lambda: run_module("intake_storage", name=pool_name, device=links[0], fs="ext4", path=f"{path}1", overwrite=True),
             lambda: run_module("intake_storage", name=other, device=links[1], fs="ext4", path=f"{path}2", overwrite=True),
         ]
         results = at_once(*rivals)
         assert sorted(result["changed"] for result in results) == [False, True], results
-        assert len({name, other} & set(pools(connection))) == 1
-        for one in (name, other):
+        assert len({pool_name, other} & set(pools(connection))) == 1
+        for one in (pool_name, other):
             run_module("intake_storage", name=one, state="absent")
-        results = at_once(*[lambda one=one: run_module("intake_storage", name=one, path=f"{tree}/shared") for one in (name, other)])
+        results = at_once(*[lambda one=one: run_module("intake_storage", name=one, path=f"{tree}/shared") for one in (pool_name, other)])
         assert sorted(result["changed"] for result in results) == [False, True], results
         assert {result.get("reason") for result in results} == {None, "path_taken"}
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)
         forget_pool(other)
 
 
@@ -116,8 +96,8 @@ DEATHS = [
 
 
 @pytest.mark.parametrize("place, word, how", DEATHS, ids=[f"{word}-{how.__name__}" for _place, word, how in DEATHS])
-def test_killed_while_it_is_made(place, word, how, name, tree, loop_device, connection, monkeypatch, forget_pool):
-    want = {"name": name, "device": loop_device("32M"), "fs": "ext4", "path": f"{tree}/killed", "description": "whole"}
+def test_killed_while_it_is_made(place, word, how, pool_name, tree, loop_device, connection, monkeypatch, forget_pool):
+    want = {"name": pool_name, "device": loop_device("32M"), "fs": "ext4", "path": f"{tree}/killed", "description": "whole"}
     try:
         MODULES.killed(monkeypatch, place, word, how, **want)
         done = MODULES.run(**want)
@@ -125,28 +105,28 @@ def test_killed_while_it_is_made(place, word, how, name, tree, loop_device, conn
         assert not MODULES.run(**want)["changed"]
         shown = done["storage"]
         assert (shown["state"], shown["autostart"], shown["persistent"], shown["health"]["status"]) == ("active", True, True, "ok")
-        assert shown["description"] == "whole" and connection.storagePoolLookupByName(name).autostart()
-        MODULES.ensure(name=name, state="absent")
+        assert shown["description"] == "whole" and connection.storagePoolLookupByName(pool_name).autostart()
+        MODULES.ensure(name=pool_name, state="absent")
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)
 
 
 REMOVALS = [(os, "rmdir", die), (LocalFS, "forget", die), (LocalFS, "forget", after(LocalFS.forget))]
 
 
 @pytest.mark.parametrize("place, word, how", REMOVALS, ids=[f"{word}-{how.__name__}" for _place, word, how in REMOVALS])
-def test_killed_while_it_is_removed_or_emptied(place, word, how, name, tree, loop_device, connection, monkeypatch, forget_pool):
+def test_killed_while_it_is_removed_or_emptied(place, word, how, pool_name, tree, loop_device, connection, monkeypatch, forget_pool):
     device = loop_device("32M")
-    want = {"name": name, "device": device, "fs": "ext4", "path": f"{tree}/killed", "description": "whole"}
+    want = {"name": pool_name, "device": device, "fs": "ext4", "path": f"{tree}/killed", "description": "whole"}
     try:
         MODULES.run(**want)
         for number in range(3):
             put(f"{tree}/killed/{number}.raw")
-        MODULES.killed(monkeypatch, os, "unlink", after(os.unlink), name=name, state="empty", confirm=name)
-        MODULES.ensure(name=name, state="empty", confirm=name)
-        MODULES.killed(monkeypatch, place, word, how, name=name, state="absent")
-        done = MODULES.run(name=name, state="absent")
-        assert not done.get("failed") and name not in pools(connection) and not os.path.ismount(f"{tree}/killed")
+        MODULES.killed(monkeypatch, os, "unlink", after(os.unlink), name=pool_name, state="empty", confirm=pool_name)
+        MODULES.ensure(name=pool_name, state="empty", confirm=pool_name)
+        MODULES.killed(monkeypatch, place, word, how, name=pool_name, state="absent")
+        done = MODULES.run(name=pool_name, state="absent")
+        assert not done.get("failed") and pool_name not in pools(connection) and not os.path.ismount(f"{tree}/killed")
         assert MODULES.run(**want)["storage"]["description"] == "whole"
     finally:
-        forget_pool(name)
+        forget_pool(pool_name)

@@ -63,6 +63,5 @@ def check_options(mount_options, device):
     if mount_options and not device:
         raise Refused("mount_options need a device; a directory is mounted by others", "device_missing")
     for option in mount_options:
-        word = option.split("=")[0]
-        if not word or word in FOREIGN or not option.isprintable() or any(letter in option for letter in ", \t\\\"'"):
+        if option.split("=")[0] in FOREIGN or not mounts.is_option(option):
             raise Refused(f"mount_options: {option!r} is not an option of a filesystem (one option each, no commas)", "invalid_option")

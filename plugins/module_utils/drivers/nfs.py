@@ -178,7 +178,7 @@ def check_options(options):
             raise Refused(f"mount_options: {option} is refused: {FORBIDDEN[word]}", "dangerous_option")
         if word in RESERVED:
             raise Refused(f"mount_options: {option} is not for here; version says the version of NFS", "invalid_option")
-        if not word or not option.isprintable() or any(letter in option for letter in ", \t\\\"'"):
+        if not mounts.is_option(option):
             raise Refused(f"mount_options: {option!r} is not an option of a mount (one option each, no commas)", "invalid_option")
 
 
