@@ -3,8 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-STAGES=(lint sanity unit oldest integration runner molecule)
-ON_REQUEST=(lab) # two emulated hypervisors over SSH: slow, so only by name
+STAGES=(lint sanity unit oldest integration runner molecule lab nfs) # the last two on emulated hypervisors over SSH
 BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
@@ -43,13 +42,18 @@ PYTHON
 }
 
 tests() { # pytest, each test counted
-  local name="$1" code counts
+  local name="$1" code
   shift
   as_root env PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" PYTHONPATH="$ANSIBLE_COLLECTIONS_PATH" \
     LC_ALL=C.UTF-8 python -m pytest -q -p no:cacheprovider --junit-xml="$OUTPUT/$name.xml" "$@"
   code=$?
-  if [ -e "$OUTPUT/$name.xml" ] && [ $code -le 1 ]; then
-    read -r -a counts < <(count "$OUTPUT/$name.xml")
+  add "$name" $code
+}
+
+add() { # NAME CODE: the tests in its JUnit file, or one failure where pytest did not come to its end
+  local counts
+  if [ -e "$OUTPUT/$1.xml" ] && [ "$2" -le 1 ]; then
+    read -r -a counts < <(count "$OUTPUT/$1.xml")
     PASSED=$((PASSED + counts[0])) FAILED=$((FAILED + counts[1]))
   else
     FAILED=$((FAILED + 1))
@@ -152,13 +156,23 @@ molecule_test() {
 
 stage_lab() { tests lab tests/lab; }
 
+stage_nfs() { # what tests/integration says of storages, on NFS 4.2 and 3
+  local code=0 version
+  as_root env PATH="$PATH" HOME="$HOME" LC_ALL=C.UTF-8 python -B tests/lab/suite.py --results "$OUTPUT" || code=$?
+  if [ $code -eq 77 ]; then
+    say "  skipped: this machine cannot run a lab"
+  else
+    for version in 4.2 3; do add "nfs-$version" 0; done
+  fi
+}
+
 stage_molecule() { start_libvirt; check molecule molecule_test; }
 
 # -----------------------------------------------------------------------------------------------------------------------
 
 [ $# -gt 0 ] || set -- "${STAGES[@]}"
 for stage in "$@"; do
-  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]} ${ON_REQUEST[*]}"
+  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]}"
 done
 for stage in "$@"; do
   say "--- $stage"

@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs tests/integration on the hosts of a lab, on storages of NFS servers: lab2 on NFS 4.2 of lab1, and lab1 on NFS 3 of lab2.
 
-suite.py [--folder LAB] [--results FOLDER] [words for pytest]; both at once, over SSH. A JUnit file per version lands in FOLDER.
+suite.py [--folder LAB] [--results FOLDER] [words for pytest]: both at once, over SSH. A JUnit file per version lands in FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import importlib.util
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -31,38 +34,56 @@ PLACE = "/root/intake-vms-suite"
 RUNS = (("lab2", "4.2", "lab1"), ("lab1", "3", "lab2"))
 SERVE = "systemctl start nfs-server && find /srv/vms -mindepth 1 -delete"
 TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 INTAKE_VMS_TINY_GUEST={PLACE}/guest \\
-INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms python3 -m pytest -p no:cacheprovider -v --durations=15 --junit-xml={PLACE}/result.xml {{words}}"""
+INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms python3 -m pytest -p no:cacheprovider --durations=10 --junit-xml={PLACE}/result.xml {{words}}"""
 
 
 def main():
     """Exit code 0 when all was green on all hosts."""
     arguments, words = parsed()
     try:
-        hypervisors.up(arguments.folder, 2)
+        with lab(arguments.folder) as folder:
+            payload, codes = packed(), {}
+            threads = [threading.Thread(target=lambda run=run: codes.update({run[1]: perform(folder, arguments.results, payload, run, words)})) for run in RUNS]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
     except Missing as error:
         print(f"suite: {error}", file=sys.stderr)
         return 77
-    payload, codes = packed(), {}
-    threads = [threading.Thread(target=lambda run=run: codes.update({run[1]: perform(arguments, payload, run, words)})) for run in RUNS]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
     return int(any(codes.get(version, 1) for _host, version, _server in RUNS))
 
 
 def parsed():
     """The command line; what is left goes to pytest."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    top.add_argument("--folder", type=Path, default=CACHE / "labs" / "default", help="where the lab lives; it is brought up, and left running")
+    top.add_argument("--folder", type=Path, help="a lab to be used, which stays; without it there is one for this run alone")
     top.add_argument("--results", type=Path, default=Path("."), help="where the JUnit files go")
     return top.parse_known_args()
 
 
-def perform(arguments, payload, run, words):
+@contextlib.contextmanager
+def lab(kept):
+    """The folder of a lab that is up; one of our own is marked as ours, so that the next run finds it if this one is killed."""
+    folder = kept or CACHE / "labs" / f"suite-{os.getpid()}"
+    if kept:
+        hypervisors.up(folder, 2)
+        yield folder
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / "owner", "w", encoding="utf-8") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            hypervisors.up(folder, 2)
+            yield folder
+        finally:
+            hypervisors.down(folder)
+
+
+def perform(folder, results, payload, run, words):
     """One host's tests; what they say is printed as it comes, behind the version. Answers pytest's exit code."""
     name, version, server = run
-    host, other = (hypervisors.host_named(arguments.folder, one) for one in (name, server))
+    host, other = (hypervisors.host_named(folder, one) for one in (name, server))
     ssh(other, SERVE)
     ssh(host, f"rm -rf {PLACE} && mkdir {PLACE} && tar -xC {PLACE}", input=payload)
     script = TESTS.format(version=version, server=server, words=" ".join(words or ["tests/integration"]))
@@ -70,7 +91,7 @@ def perform(arguments, payload, run, words):
         for line in tests.stdout:
             print(f"nfs-{version}  {line}", end="", flush=True)
     result = ssh(host, f"cat {PLACE}/result.xml; rm -rf {PLACE}")
-    (arguments.results / f"nfs-{version}.xml").write_bytes(result)
+    (results / f"nfs-{version}.xml").write_bytes(result)
     return tests.returncode
 
 
