@@ -192,11 +192,11 @@ class Hypervisor:
 
 
 def unless_gone(read):
-    """What `read` returns, or None where the pool, domain or snapshot it reads went away since it was listed."""
+    """What `read` returns, or None where the pool, volume, domain or snapshot it reads went away since it was listed."""
     try:
         return read()
     except libvirt.libvirtError as error:
-        gone = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        gone = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
         if error.get_error_code() not in gone:
             raise
         return None

@@ -9,6 +9,7 @@ import time
 
 from ..converge import selected
 from ..hypervisor import faults, unless_gone
+from ..silence import network_mount
 from .storage_use import machines_using
 
 FILE = 0  # libvirt's VIR_STORAGE_VOL_FILE
@@ -69,14 +70,29 @@ def contents(hypervisor, have):
     found = {"volumes": 0, "images": 0, "vms": len(machines_using(hypervisor, have)) if have["path"] else 0, "virtual_size_sum": 0}
     if have["state"] == "active" and not have["seen"].get("error"):
         kinds = have["seen"].get("kinds", {})
-        for volume in hypervisor.pool(have["name"]).listAllVolumes(0):
-            kind, size = volume.info()[:2]
-            name = volume.name()
-            if kind == FILE and not name.startswith("."):
-                found["images" if is_image(volume, kinds.get(name)) else "volumes"] += 1
-                found["virtual_size_sum"] += size
+        for volume in listed(hypervisor, have):
+            content = unless_gone(lambda volume=volume: file_in(volume, kinds))
+            if content:
+                found[content[0]] += 1
+                found["virtual_size_sum"] += content[1]
     capacity = have["capacity"]
     return {**found, "overcommit": round(found["virtual_size_sum"] / capacity, 3) if capacity else None}
+
+
+def listed(hypervisor, have):
+    """The volumes; where other hosts make and remove files too, libvirt here knows of those only after a new look."""
+    if hypervisor.is_local and have["path"] and network_mount(have["path"]):
+        hypervisor.refresh(have["name"])
+    return hypervisor.pool(have["name"]).listAllVolumes(0)
+
+
+def file_in(volume, kinds):
+    """(volumes or images, virtual size in bytes); None of what is neither."""
+    kind, size = volume.info()[:2]
+    name = volume.name()
+    if kind != FILE or name.startswith("."):
+        return None
+    return "images" if is_image(volume, kinds.get(name)) else "volumes", size
 
 
 def is_image(volume, kind):
