@@ -53,7 +53,8 @@ def ended(child, limit):
 def last_line(content):
     """The last words of a program."""
     lines = content.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip() if lines else ""
+    words = lines[-1].strip() if lines else ""
+    return words[len("error: ") :] if words.startswith("error: ") else words
 
 
 def virsh(*words, limit=ANSWER):
@@ -62,8 +63,8 @@ def virsh(*words, limit=ANSWER):
 
 
 def names(*words):
-    """The names that virsh lists, one on each line."""
-    return [line for line in virsh(*words, "--name").splitlines() if line.strip()]
+    """The names that virsh lists, one on each line; those of storages are filled with blanks."""
+    return [line.strip() for line in virsh(*words, "--name").splitlines() if line.strip()]
 
 
 def say(subject, text):
