@@ -29,7 +29,7 @@ def described(text):
     """{"name", "path", "mount": the words of mount(8) for an NFS export, None for other storages} of a pool's XML."""
     root = ET.fromstring(text)
     form = root.find("source/format")
-    is_nfs = root.get("type") == "netfs" and (form is None or form.get("type") in ("nfs", "auto"))
+    is_nfs = root.get("type") == "netfs" and (form is None or form.get("type") in ("nfs", "auto")) and root.find("source/host") is not None
     return {"name": root.findtext("name"), "path": root.findtext("target/path") or "", "mount": words_of_mount(root) if is_nfs else None}
 
 
