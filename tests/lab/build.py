@@ -39,6 +39,7 @@ def main(order, folder):
     with tempfile.TemporaryDirectory(prefix="intake-vms-lab-", dir="/var/tmp") as work:
         root = os.path.join(work, "root")
         make_tree(order, root, apt_lines(order))
+        os.unlink(os.path.join(root, "etc/resolv.conf"))  # a link into systemd-resolved, which hosts do not have
         run(["cp", "-r", "--no-preserve=ownership,mode", f"{HERE}/root/.", root])
         make_users(root)
         make_keys(root, folder)
