@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LATE, HERE = "/var/lib/intake/storages/late", "/var/lib/intake/storages/here"
-ROLE = {"ansible.builtin.include_role": {"name": "intake.vms.hypervisor"}}
+ROLE = {"ansible.builtin.include_role": {"name": "intake.vms.hypervisor", "tasks_from": "boot"}}  # test_lab.py has all of it
 DROP = "nft -f - <<<'table inet boot { chain input { type filter hook input priority 0; tcp dport 2049 drop; }; }'"
 SERVER = {  # how it goes away, and how it comes back
     "refuses": ("systemctl stop nfs-server", "systemctl start nfs-server"),
@@ -44,7 +44,7 @@ def provision(lab):
         files = [{"ansible.builtin.copy": {"src": f"{folder}/{{{{ item }}}}", "dest": HERE, "mode": "0644"}, "loop": ["vmlinuz", "initrd"]}]
         files += [{"ansible.builtin.command": f"cp {HERE}/vmlinuz {HERE}/initrd {LATE}", "changed_when": False}]
         yield lambda: lab.tasks([ROLE, *storages, *files, machine("late", LATE, disks=disks, **words), machine("here", HERE, **words)], "lab2")["lab2"]
-    off = {"ansible.builtin.include_role": {"name": "intake.vms.hypervisor", "tasks_from": "no_boot"}}
+    off = {"ansible.builtin.include_role": {**ROLE["ansible.builtin.include_role"], "tasks_from": "no_boot"}}
     gone = [{"intake.vms.intake_vm": {"name": name, "state": "absent", "force_stop": True, "stop_timeout": 1}} for name in NAMES]
     lab.tasks([off, *gone, *({"intake.vms.intake_storage": {"name": name, "state": "absent"}} for name in NAMES)], "lab2")
     lab.run("lab1", "find /srv/vms -mindepth 1 -delete")
