@@ -146,7 +146,7 @@ stage_oldest() { # where this Python runs it
   fi
 }
 
-stage_integration() { start_libvirt; tests integration tests/integration; }
+stage_integration() { start_libvirt; tests integration tests/integration -n 2 --dist loadfile; }
 
 stage_runner() { start_libvirt; tests runner tests/runner; }
 

@@ -74,13 +74,14 @@ class Hypervisor:
 
     def forget(self):
         """Read again at the next look."""
-        self.kept.clear()
+        self.kept = {}
 
     def once(self, key, reader):
-        """Read a list at its first use."""
-        if key not in self.kept:
-            self.kept[key] = reader()
-        return self.kept[key]
+        """Read a list at its first use; another thread may forget it at any moment."""
+        kept = self.kept
+        if key in kept:
+            return kept[key]
+        return kept.setdefault(key, reader())
 
     def identity(self):
         """{"host": UUID, "hostname"} of the hypervisor itself, as other hosts know it."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -169,13 +170,27 @@ def connection():
     found.close()
 
 
-@pytest.fixture
-def folder(unique):
-    """An existing directory that QEMU's user can pass through (pytest's own ones it cannot)."""
-    path = tempfile.mkdtemp(prefix=f"{unique}-", dir="/var/tmp")
+@contextlib.contextmanager
+def passable(beginning):
+    """A directory that QEMU's user can pass through (pytest's own ones it cannot)."""
+    path = tempfile.mkdtemp(prefix=f"{beginning}-", dir="/var/tmp")
     os.chmod(path, 0o711)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def folder(unique):
+    """An existing directory for one test."""
+    with passable(unique) as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def module_folder(prefix):
+    """An existing directory for the tests of a file."""
+    with passable(prefix) as path:
+        yield Path(path)
 
 
 @pytest.fixture(scope="session")

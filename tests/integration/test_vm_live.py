@@ -35,11 +35,9 @@ def edit(run_tasks):
 
 
 @pytest.fixture(scope="module")
-def guest(prefix, tiny_guest, tmp_path_factory, connection, forget_pool, forget_vms, run_module):
+def guest(prefix, tiny_guest, module_folder, connection, forget_pool, forget_vms, run_module):
     """A running machine whose agent answers, with a virtio and a SCSI disk, a cdrom, a card and a screen."""
-    name, path = f"{prefix}-live", tmp_path_factory.mktemp("live")
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o711)
+    name, path = f"{prefix}-live", module_folder
     connection.storagePoolDefineXML(f"<pool type='dir'><name>{name}</name><target><path>{path}</path></target></pool>").create()
     for iso in ("one.iso", "two.iso"):
         (path / iso).write_bytes(bytes(MIB))

@@ -86,11 +86,9 @@ WAITING = {
 
 
 @pytest.fixture(scope="module")
-def waited(prefix, tmp_path_factory, connection, forget_pool, forget_vms, run_tasks, run_module):
+def waited(prefix, module_folder, connection, forget_pool, forget_vms, run_tasks, run_module):
     """{what: entries of a check run, the real run, the next run and the one after a restart}: all machines in one call each."""
-    beginning, path = f"{prefix}-waiting", tmp_path_factory.mktemp("waiting")
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o711)
+    beginning, path = f"{prefix}-waiting", module_folder
     connection.storagePoolDefineXML(f"<pool type='dir'><name>{beginning}</name><target><path>{path}</path></target></pool>").create()
     names = {what: f"{beginning}-{what.replace(' ', '-')}" for what in WAITING}
     disks = [{"name": "root", "size": "1MiB", "storage": beginning}, {"name": "media", "device": "cdrom", "volume": ""}]
