@@ -193,6 +193,13 @@ def module_folder(prefix):
         yield Path(path)
 
 
+@pytest.fixture
+def in_a_directory():
+    """Tests of what only befalls a storage that is a directory of its host."""
+    if shared_storage.ASKED:
+        pytest.skip("the storage is no directory of this host")
+
+
 @pytest.fixture(scope="session")
 def nfs_storage(prefix, run_tasks, forget_pool):
     """One storage for all tests, since a mount takes its time; None where no NFS server is asked for."""

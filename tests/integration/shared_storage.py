@@ -17,12 +17,12 @@ import subprocess
 import pytest
 
 ASKED = os.environ.get("INTAKE_VMS_TEST_NFS")
-OF_A_DRIVER = ("test_storage_",)  # files about storages themselves, on devices and in directories
+ELSEWHERE = ("test_storage_", "test_image_servers", "test_image_nonsense")  # files about devices, directories, HTTP servers and arguments
 
 
 def is_wanted(item):
     """Whether a test is about what lies in storages."""
-    return "storage" in item.fixturenames and not item.path.name.startswith(OF_A_DRIVER)
+    return "storage" in item.fixturenames and not item.path.name.startswith(ELSEWHERE)
 
 
 def needs_ansible():

@@ -60,7 +60,7 @@ def test_credentials_are_nowhere(run_module, source, storage):
     assert "answered 401" in denied["msg"] and "url_username" in denied["msg"]
 
 
-def test_files_of_the_controller(run_module, ensure, storage, tmp_path):
+def test_files_of_the_controller(by_ansible, run_module, ensure, storage, tmp_path):
     src = tmp_path / "mine.qcow2"
     src.write_bytes(DATA)
     done = ensure("intake_image", storage=storage.name, name="mine.qcow2", src=str(src))

@@ -181,7 +181,7 @@ def test_damaged_records_and_journals(storage, file, source):
     MODULES.ensure(storage=storage.name, images=[*[{"name": want["name"]} for want in wants], {"name": "image.qcow2"}], state="absent")
 
 
-def test_storage_without_its_directory(storage, folder, connection, file, run_module):
+def test_storage_without_its_directory(in_a_directory, storage, folder, connection, file, run_module):
     """It is told apart from one without images, and hides no other storage."""
     os.rename(storage.path, f"{folder}/away")
     MODULES.refuse("storage_unreadable", storage=storage.name, name="x", path=file)

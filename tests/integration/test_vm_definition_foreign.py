@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -147,6 +148,7 @@ def test_asking_for_what_the_golden_machine_has_changes_nothing(name, connection
     assert connection.lookupByName(name).XMLDesc(SECURE_INACTIVE) == before
 
 
+@pytest.mark.skipif(not shutil.which("virt-install"), reason="there is no virt-install on this machine")
 def test_a_machine_of_virt_install_is_adopted(name, storage, connection, ensure, run_module):
     """Without change while its own values are asked for; naming its devices changes nothing but their names, purge finds none to take."""
     run_module("intake_volume", name=f"{name}.qcow2", storage=storage.name, size="1MiB")
