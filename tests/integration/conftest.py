@@ -175,8 +175,10 @@ def passable(beginning):
     """A directory that QEMU's user can pass through (pytest's own ones it cannot)."""
     path = tempfile.mkdtemp(prefix=f"{beginning}-", dir="/var/tmp")
     os.chmod(path, 0o711)
-    yield path
-    shutil.rmtree(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import subprocess
 import pytest
 
 ASKED = os.environ.get("INTAKE_VMS_TEST_NFS")
-ELSEWHERE = ("test_storage_", "test_image_servers", "test_image_nonsense")  # files about devices, directories, HTTP servers and arguments
+ELSEWHERE = ("test_storage_", "test_image_servers", "test_image_nonsense", "test_vm_info", "test_vm_live_pending")
 
 
 def is_wanted(item):
-    """Whether a test is about what lies in storages."""
+    """Whether a test is about what lies in storages; the files of ELSEWHERE are about devices, HTTP servers, arguments and guests."""
     return "storage" in item.fixturenames and not item.path.name.startswith(ELSEWHERE)
 
 
