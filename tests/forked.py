@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 
 MODULES = "ansible_collections.intake.vms.plugins.modules"
@@ -22,33 +23,43 @@ NAMES = [f"intake_{noun}{kind}" for noun in ("storage", "volume", "image", "vm")
 
 
 class Forks:
-    """run_tasks as the fixture of that name; `end()` ends the process."""
+    """run_tasks as the fixture of that name, for several threads too; `end()` ends the processes."""
 
     def __init__(self, collections):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(collections), os.environ.get("PYTHONPATH")]))}
-        self.server = subprocess.Popen([sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(collections), os.environ.get("PYTHONPATH")]))}
+        self.servers, self.own = [], threading.local()
+
+    def server(self):
+        """The forking process of this thread."""
+        if not hasattr(self.own, "server"):
+            argv = [sys.executable, __file__]
+            self.own.server = subprocess.Popen(argv, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.servers.append(self.own.server)
+        return self.own.server
 
     def run_tasks(self, *calls):
         """The whole result of each (module, options, check)."""
         return [self.call(*one) for one in calls]
 
     def call(self, name, options, check):
-        """One module in one process of its own."""
+        """One module in one process of its own; one that was killed has failed, as under Ansible."""
         arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True, "_ansible_module_name": f"intake.vms.{name}"}
-        self.server.stdin.write(json.dumps([name, {"ANSIBLE_MODULE_ARGS": arguments}]) + "\n")
-        self.server.stdin.flush()
-        said = json.loads(self.server.stdout.readline())
+        server = self.server()
+        server.stdin.write(json.dumps([name, {"ANSIBLE_MODULE_ARGS": arguments}]) + "\n")
+        server.stdin.flush()
+        said = json.loads(server.stdout.readline())
         try:
             result = json.loads(said.strip().splitlines()[-1])
-        except (IndexError, ValueError) as error:
-            raise AssertionError(f"no result from {name} {options}:\n{said}") from error
+        except (IndexError, ValueError):
+            result = {"failed": True, "msg": f"no result from {name}: {said}"}
         return {"changed": False, **result}  # as Ansible adds it
 
     def end(self):
         """No more calls."""
-        self.server.stdin.close()
-        self.server.stdout.close()
-        self.server.wait()
+        for server in self.servers:
+            server.stdin.close()
+            server.stdout.close()
+            server.wait()
 
 
 def serve():

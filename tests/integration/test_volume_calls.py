@@ -166,7 +166,7 @@ def kill_copy(storage, background, want, name):
     assert left(storage.path)
 
 
-def test_a_killed_copy_and_a_killed_move(disk_storage, storage, background, ensure, run_module):
+def test_a_killed_copy_and_a_killed_move(in_a_directory, disk_storage, storage, background, ensure, run_module):
     big = disk_storage("1400M")
     noise(f"{big.path}/source.raw", BIG)
     want = {"name": "copy.raw", "storage": big.name, "source_volume": "source.raw", "description": "whole"}
