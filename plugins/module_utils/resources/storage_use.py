@@ -91,9 +91,9 @@ def refuse_taken(hypervisor, name, plan):
 
 
 def export_of(root):
-    """(server, export) of a pool on an NFS server, spelled as drivers.nfs.clean does."""
+    """(server, export) of a pool on a server."""
     said = words_of(root)
-    return (clean("server", said["server"]), clean("export", said["export"])) if said["server"] and said["export"] else None
+    return said["server"] and said["export"] and tuple(clean(key, said[key]) for key in ("server", "export"))
 
 
 def pool_documents(hypervisor):
