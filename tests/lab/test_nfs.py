@@ -153,7 +153,7 @@ def test_a_full_clone_is_made_by_the_server(lab, shared):
     thrice(lab, "lab2", "intake_volume", **clone)
     after = lab.run("lab2", moved).stdout.split()
     read, written = (int(new) - int(old) for old, new in zip(before, after))
-    assert read < 1 << 20 and written < 1 << 20, (read, written)
+    assert read < 4 << 20 and written < 1 << 20, (read, written)  # the kernel reads ahead of looks at the first bytes
     lab.run("lab1", ["cmp", "/srv/vms/noise.raw", "/srv/vms/clone.raw"])
     lab.run("lab1", "rm /srv/vms/noise.raw")
     thrice(lab, "lab2", "intake_volume", name="clone.raw", storage="shared", state="absent")
