@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -74,6 +75,16 @@ def records(root):
 def files(root):
     """The names in a storage, without the folder of the records, in which hosts that share the storage keep their locks too."""
     return sorted(name for name in os.listdir(root) if name != ".intake")
+
+
+def hidden(storage):
+    """What an image's way in might have left."""
+    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
+
+
+def sha(data, algorithm="sha256"):
+    """ "sha256:<hex>" """
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def disk(path, form="qcow2", target="vda"):

@@ -23,6 +23,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import shared_storage
 from forked import Forks
+from http_source import http_source
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -261,6 +262,13 @@ def tree(unique):
     for mount in reversed([mount for mount in mounted if mount.startswith(f"{path}/")]):
         subprocess.run(["umount", mount], check=True)
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def source():
+    """An HTTP server for images; a file whose server does more has its own."""
+    with http_source() as running:
+        yield running
 
 
 @pytest.fixture

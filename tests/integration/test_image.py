@@ -21,39 +21,16 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils import catalogue, compressed, transfer
-from ansible_collections.intake.vms.plugins.module_utils.converge import converge, summary
-from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.module_utils.hypervisor import session
 from ansible_collections.intake.vms.plugins.module_utils.resources import image_arrival
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-from ansible_collections.intake.vms.plugins.module_utils.runner import merged_items, writing_spec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import files, records
-from http_source import http_source
+from disks import files, hidden, qemu_img, records, sha
+from in_process import Modules
 
+MODULES = Modules(Images, INFO_SPEC)
 NOISE = random.Random(2).randbytes(1_500_000)
-
-
-def sha(data, algorithm="sha256"):
-    """ "sha256:<hex>" """
-    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
-
-
-def qemu_img(*words):
-    subprocess.run(["qemu-img", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
-def hidden(storage):
-    """What an image's way in might have left."""
-    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
-
-
-@pytest.fixture(scope="module")
-def source():
-    with http_source() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -70,34 +47,15 @@ def run_module():
     """The module's own code on the real hypervisor, without the 0.9 s that Ansible's start costs; see test_image_calls for that."""
 
     def run(module, check=False, **options):
-        spec = INFO_SPEC if module == "intake_image_info" else writing_spec(Images)
-        params = {**{key: option.get("default") for key, option in spec.items()}, **options}
-        entrypoint = SimpleNamespace(params=params, no_log_values=set())
-        try:
-            with session("qemu:///system") as hypervisor:
-                images = Images(hypervisor, params)
-                if module == "intake_image_info":
-                    return images.list(params)
-                return summary(images, converge(images, merged_items(entrypoint, Images), check))
-        except IntakeError as error:
-            return {"failed": True, "changed": False, "msg": str(error), "reason": error.reason}
+        return MODULES.info(**options) if module == "intake_image_info" else MODULES.run(check=check, **options)
 
     return run
 
 
 @pytest.fixture(scope="module")
-def refuse(run_module):
+def refuse():
     """See the fixture of the same name for all modules."""
-
-    def run(reason, **options):
-        for check in (True, False):
-            result = run_module("intake_image", check=check, **options)
-            assert result.get("failed"), result
-            assert result["reason"] == reason, result["msg"]
-            assert not result["changed"]
-        return result["msg"]
-
-    return run
+    return MODULES.refuse
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import random
@@ -20,26 +19,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from http_source import http_source
+from disks import hidden, sha
 
 DATA = random.Random(3).randbytes(3_000_000)
 OTHER = DATA[::-1]
-
-
-def sha(data, algorithm="sha256"):
-    """ "sha256:<hex>" """
-    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
-
-
-def hidden(storage):
-    """What an image's way in might have left."""
-    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
-
-
-@pytest.fixture(scope="module")
-def source():
-    with http_source() as running:
-        yield running
 
 
 def test_credentials_are_nowhere(run_module, source, storage):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import json
 import lzma
 import os
@@ -24,31 +23,11 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from http_source import http_source
+from disks import hidden, qemu_img, sha
 from in_process import Modules
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)
-
-
-def sha(data):
-    """ "sha256:<hex>" """
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def qemu_img(*words):
-    subprocess.run(["qemu-img", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
-def hidden(storage):
-    """What an image's way in might have left."""
-    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
-
-
-@pytest.fixture(scope="module")
-def source():
-    with http_source() as running:
-        yield running
 
 
 @pytest.fixture

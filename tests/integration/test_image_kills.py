@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import sys
@@ -20,28 +19,11 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import files
-from http_source import http_source
+from disks import files, hidden, sha
 from in_process import Modules, after, die
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)
-
-
-def sha(data):
-    """ "sha256:<hex>" """
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def hidden(storage):
-    """What an image's way in might have left."""
-    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
-
-
-@pytest.fixture(scope="module")
-def source():
-    with http_source() as running:
-        yield running
 
 
 @pytest.fixture

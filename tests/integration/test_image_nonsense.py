@@ -10,24 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from disks import files
-from http_source import http_source
 from in_process import Modules
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = b"content"
-
-
-@pytest.fixture(scope="module")
-def source():
-    with http_source() as running:
-        yield running
 
 
 BAD = [

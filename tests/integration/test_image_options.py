@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import subprocess
 import sys
@@ -17,15 +16,11 @@ from ansible_collections.intake.vms.plugins.module_utils.resources import image,
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from disks import sha
 from in_process import Modules
 
 IMAGES = Modules(image.Images, image.INFO_SPEC)
 STORAGES = Modules(storage.Storages, storage.INFO_SPEC)
-
-
-def sha(data):
-    """ "sha256:<hex>" """
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def test_decompress_of_an_image_that_exists(storage, tmp_path):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import ssl
@@ -19,22 +18,12 @@ from ansible_collections.intake.vms.plugins.module_utils.resources.image import 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from disks import files
+from disks import files, hidden, sha
 from http_source import Handler, http_source
 from in_process import Modules
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(5).randbytes(600_000)
-
-
-def sha(data):
-    """ "sha256:<hex>" """
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def hidden(storage):
-    """What an image's way in might have left."""
-    return [name for name in os.listdir(storage.path) if name.startswith(".intake-")]
 
 
 class Liar(Handler):
