@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -17,11 +16,10 @@ import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
+import golden_image as golden_images
 import pytest
-
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
-
 import shared_storage
+import tiny_guest as tiny_guests
 from forked import Forks
 from http_source import http_source
 
@@ -59,8 +57,8 @@ def ansible_environment():
         "PATH": f"{os.path.dirname(sys.executable)}:/usr/sbin:/usr/bin:/sbin:/bin",
         "ANSIBLE_CONFIG": str(COLLECTIONS / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-        "ANSIBLE_STDOUT_CALLBACK": "whole_result",
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "callback"),
+        "ANSIBLE_STDOUT_CALLBACK": "host_result",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
@@ -95,7 +93,7 @@ def by_ansible(ansible_environment):
             done = subprocess.run(argv, env=ansible_environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         assert len(lines) == len(calls), f"no result from {calls}:\n{done.stdout}\n{done.stderr}"
-        return [json.loads(line[len("RESULT ") :]) for line in lines]
+        return [json.loads(line[len("RESULT ") :])[1] for line in lines]
 
     return run
 
@@ -291,25 +289,11 @@ def loop_device(tmp_path):
                 link.unlink()
 
 
-def room_of(name):
-    """A file of this folder as a module; importlib mode cannot import it by name."""
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    room = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(room)
-    return room
-
-
 @pytest.fixture(scope="session")
-def golden_image_room():
-    """The file golden_image.py."""
-    return room_of("golden_image")
-
-
-@pytest.fixture(scope="session")
-def golden_image(golden_image_room):
+def golden_image():
     """Path of a guest image that boots and answers by its agent; built at its first use, kept in the user's cache."""
     shared_storage.needs_ansible()
-    return golden_image_room.golden_image()
+    return golden_images.golden_image()
 
 
 @pytest.fixture(scope="session")
@@ -318,15 +302,14 @@ def tiny_guest():
 
     `saying("mute", "deaf", "lazy=2", "dies=8")` gives the options with words that change its manners; see tiny_guest.py.
     """
-    room = room_of("tiny_guest")
     path = tempfile.mkdtemp(prefix="intake-vms-tiny-", dir="/var/tmp")
     os.chmod(path, 0o711)
-    room.tiny_guest(path)
-    files = {"kernel": f"{path}/vmlinuz", "initrd": f"{path}/initrd", "cmdline": room.CMDLINE}
+    tiny_guests.tiny_guest(path)
+    files = {"kernel": f"{path}/vmlinuz", "initrd": f"{path}/initrd", "cmdline": tiny_guests.CMDLINE}
     options = {**files, "virt_type": "auto", "memory": "128MiB"}
 
     def saying(*words):
-        return {**options, "cmdline": " ".join([room.CMDLINE, *words])}
+        return {**options, "cmdline": " ".join([tiny_guests.CMDLINE, *words])}
 
     yield SimpleNamespace(**files, options=options, saying=saying)
     shutil.rmtree(path)

@@ -13,21 +13,17 @@ import os
 import random
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from disks import files, hidden, qemu_img, records, sha
+from in_process import Modules
 
 from ansible_collections.intake.vms.plugins.module_utils import catalogue, compressed, transfer
 from ansible_collections.intake.vms.plugins.module_utils.resources import image_arrival
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from disks import files, hidden, qemu_img, records, sha
-from in_process import Modules
 
 MODULES = Modules(Images, INFO_SPEC)
 NOISE = random.Random(2).randbytes(1_500_000)

@@ -16,9 +16,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import hidden, sha
 
 DATA = random.Random(3).randbytes(3_000_000)

@@ -13,18 +13,14 @@ import os
 import random
 import struct
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import hidden, qemu_img, sha
 from in_process import Modules
+
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)

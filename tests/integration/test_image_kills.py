@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from disks import files, hidden, sha
+from in_process import Modules, after, die
 
 from ansible_collections.intake.vms.plugins.module_utils import transfer
 from ansible_collections.intake.vms.plugins.module_utils.catalogue import Catalogue
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from disks import files, hidden, sha
-from in_process import Modules, after, die
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)

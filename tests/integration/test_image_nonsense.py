@@ -10,12 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import files
 from in_process import Modules
+
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = b"content"

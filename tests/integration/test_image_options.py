@@ -8,16 +8,13 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
-import sys
 from pathlib import Path
-
-from ansible_collections.intake.vms.plugins.module_utils import locks
-from ansible_collections.intake.vms.plugins.module_utils.resources import image, storage
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from disks import sha
 from in_process import Modules
+
+from ansible_collections.intake.vms.plugins.module_utils import locks
+from ansible_collections.intake.vms.plugins.module_utils.resources import image, storage
 
 IMAGES = Modules(image.Images, image.INFO_SPEC)
 STORAGES = Modules(storage.Storages, storage.INFO_SPEC)
@@ -54,7 +51,7 @@ def test_volume_of_another_storage(storage, unique, folder, connection, forget_p
 
 def test_lock_timeout(storage, run_module, folder):
     """Says who holds it, and how long to wait; check mode and monitoring do not wait."""
-    with locks.hold(exclusive=[f"storage/{storage.name}", f"storage-place/{folder}/new"]):
+    with locks.hold(exclusive=[f"storage/{storage.name}", f"storage-path/{folder}/new"]):
         for module, options in (
             ("intake_storage", {"name": storage.name, "description": "x"}),
             ("intake_storage", {"name": f"{storage.name}-new", "path": f"{folder}/new"}),

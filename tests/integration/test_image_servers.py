@@ -9,18 +9,14 @@ import os
 import random
 import ssl
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import files, hidden, sha
 from http_source import Handler, http_source
 from in_process import Modules
+
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(5).randbytes(600_000)

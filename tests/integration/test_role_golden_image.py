@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from golden_image import run_role
 
 BUILDER = Path(__file__).resolve().parents[2] / "roles" / "golden_image" / "files" / "builder" / "build_image.py"
 
@@ -43,25 +44,25 @@ def work_of(wanted):
     return Path(wanted["build_directory"]) / f"golden_image-{name}"
 
 
-def test_check_mode_says_it_would_build_and_writes_nothing(golden_image_room, tmp_path):
+def test_check_mode_says_it_would_build_and_writes_nothing(tmp_path):
     path = tmp_path / "new.qcow2"
-    done = golden_image_room.run_role("golden_image", "--check", golden_image_path=path)
+    done = run_role("golden_image", "--check", golden_image_path=path)
     assert changed(done) == 1
     assert f"{path} would be built" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_image_is_left_alone_until_its_description_changes(golden_image_room, golden_image):
+def test_existing_image_is_left_alone_until_its_description_changes(golden_image):
     before = golden_image.stat()
     same = {"golden_image_path": golden_image, "golden_image_distribution": "debian", "golden_image_release": "bookworm"}
-    assert changed(golden_image_room.run_role("golden_image", **same)) == 0
+    assert changed(run_role("golden_image", **same)) == 0
     assert golden_image.stat() == before
-    assert changed(golden_image_room.run_role("golden_image", "--check", golden_image_hostname="other", **same)) == 1
+    assert changed(run_role("golden_image", "--check", golden_image_hostname="other", **same)) == 1
 
 
-def test_release_of_another_distribution_is_refused(golden_image_room, tmp_path):
+def test_release_of_another_distribution_is_refused(tmp_path):
     refused = {"golden_image_distribution": "debian", "golden_image_release": "noble"}
-    done = golden_image_room.run_role("golden_image", golden_image_path=tmp_path / "x.qcow2", **refused)
+    done = run_role("golden_image", golden_image_path=tmp_path / "x.qcow2", **refused)
     assert done.returncode != 0
     assert "a release must belong to its distribution" in done.stdout
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 
 import pytest
+from golden_image import run_role
 
 
 def changed(done):
@@ -19,17 +20,17 @@ def changed(done):
 
 
 @pytest.fixture(scope="module", name="prepared")
-def prepare(golden_image_room, tmp_path_factory):
+def prepare(tmp_path_factory):
     """The role has run once, with a directory of the test's own."""
     directory = tmp_path_factory.mktemp("hypervisor") / "storages"
-    done = golden_image_room.run_role("hypervisor", hypervisor_directories=[directory])
+    done = run_role("hypervisor", hypervisor_directories=[directory])
     assert done.returncode == 0, done.stdout + done.stderr
     return directory
 
 
-def test_second_run_changes_nothing(golden_image_room, prepared):
+def test_second_run_changes_nothing(prepared):
     assert prepared.is_dir()
-    assert changed(golden_image_room.run_role("hypervisor", hypervisor_directories=[prepared])) == 0
+    assert changed(run_role("hypervisor", hypervisor_directories=[prepared])) == 0
 
 
 def test_libvirt_answers_after_the_role(prepared):
@@ -37,16 +38,16 @@ def test_libvirt_answers_after_the_role(prepared):
     assert answer.stdout.strip() == "qemu:///system"
 
 
-def test_check_mode_names_a_missing_package_and_installs_nothing(golden_image_room, prepared):
-    done = golden_image_room.run_role("hypervisor", "--check", hypervisor_directories=[prepared], hypervisor_extra_packages=["sl"])
+def test_check_mode_names_a_missing_package_and_installs_nothing(prepared):
+    done = run_role("hypervisor", "--check", hypervisor_directories=[prepared], hypervisor_extra_packages=["sl"])
     assert changed(done) == 1
     assert "Would install sl" in done.stdout
     state = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "sl"], capture_output=True, text=True, check=False)
     assert state.stdout != "installed"
 
 
-def test_says_when_hardware_virtualization_is_missing(golden_image_room, prepared):
+def test_says_when_hardware_virtualization_is_missing(prepared):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         possible = os.path.exists("/dev/kvm") and re.search(r"\b(vmx|svm)\b", file.read())
-    done = golden_image_room.run_role("hypervisor", hypervisor_directories=[prepared])
+    done = run_role("hypervisor", hypervisor_directories=[prepared])
     assert ("virtual machines run emulated" in done.stdout) is not bool(possible)

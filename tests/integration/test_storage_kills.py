@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
+from in_process import Modules, after, die
 
 from ansible_collections.intake.vms.plugins.module_utils.catalogue import Catalogue
 from ansible_collections.intake.vms.plugins.module_utils.drivers import directory, filesystem, pool
 from ansible_collections.intake.vms.plugins.module_utils.drivers.localfs import LocalFS
 from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from in_process import Modules, after, die
 
 MODULES = Modules(Storages, INFO_SPEC)
 

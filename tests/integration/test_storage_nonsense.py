@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from pathlib import Path
-
-from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from in_process import Modules
+
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
 
 MODULES = Modules(Storages, INFO_SPEC)
 

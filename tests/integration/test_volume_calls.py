@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same, until
 
 from ansible_collections.intake.vms.plugins.module_utils import locks

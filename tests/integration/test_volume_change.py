@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, disk, facts, files, machine, opened, qemu_img, records, run
 
 

@@ -6,14 +6,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from itertools import product
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, chain, directory_storage, disk, facts, free, left, machine, mounted, noise, opened, qemu_img, run, same
 
 SOURCES = ("chain0.raw", "chain2.qcow2", "alone.qcow2")

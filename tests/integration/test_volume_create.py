@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, directory_storage, facts, files, left, qemu_img, records
 
 KINDS = [

@@ -6,13 +6,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, chain, directory_storage, disk, machine, opened, qemu_img
 
 

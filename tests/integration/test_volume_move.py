@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from disks import MIB, chain, directory_storage, disk, facts, files, left, machine, opened, qemu_img, records, run, same
 
 KEPT = {"description": "kept", "labels": {"a": "b"}, "read_only": True}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import subprocess
@@ -16,10 +16,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import hypervisors
+from image import CACHE
+
 ROOT = HERE.parents[1]
 TOOL = [sys.executable, "-B", str(HERE / "lab.py")]
 MISSING = 77  # lab.py: this machine cannot run a lab
-LABS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intake.vms" / "lab" / "labs"
 
 
 class Lab:
@@ -32,7 +36,7 @@ class Lab:
             "PATH": f"{os.path.dirname(sys.executable)}:/usr/sbin:/usr/bin:/sbin:/bin",
             "ANSIBLE_CONFIG": str(collections / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "callback"),
             "ANSIBLE_STDOUT_CALLBACK": "host_result",
             "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
             "ANSIBLE_INVENTORY": str(self.inventory),
@@ -88,20 +92,11 @@ def lab(tmp_path_factory, pytestconfig):
     (collections / "ansible_collections" / "intake" / "vms").symlink_to(ROOT)
     (collections / "ansible.cfg").touch()
     kept = os.environ.get("INTAKE_VMS_LAB")
-    folder = Path(kept) if kept else LABS / f"pytest-{os.getpid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(kept) if kept else CACHE / "labs" / f"pytest-{os.getpid()}"
     tool, capture = [*TOOL, "--folder", str(folder)], pytestconfig.pluginmanager.getplugin("capturemanager")
-    if kept:
+    with contextlib.nullcontext() if kept else hypervisors.owned(folder):
         bring_up(tool, capture)
         yield Lab(folder, collections)
-        return
-    with open(folder / "owner", "w", encoding="utf-8") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            bring_up(tool, capture)
-            yield Lab(folder, collections)
-        finally:
-            subprocess.run([*tool, "down"], stdin=subprocess.DEVNULL, check=True)
 
 
 def bring_up(tool, capture):

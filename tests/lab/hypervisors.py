@@ -195,6 +195,18 @@ def empty(folder):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
+@contextmanager
+def owned(folder):
+    """A lab's folder that is marked as ours, so that the next run finds what is in it if this one is killed; taken down at the end."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / "owner", "w", encoding="utf-8") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            down(folder)
+
+
 def sweep(parent):
     """Take down labs whose owner, a process that held a lock on their file `owner`, is gone."""
     for mark in parent.glob("*/owner"):

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
-import importlib.util
 import io
 import os
 import subprocess
@@ -22,9 +20,10 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (0, 1)]
 
 import hypervisors  # noqa: E402
+import tiny_guest  # noqa: E402
 from image import CACHE, LabError, Missing  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,14 +69,9 @@ def lab(kept):
         hypervisors.up(folder, 2)
         yield folder
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / "owner", "w", encoding="utf-8") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            hypervisors.up(folder, 2)
-            yield folder
-        finally:
-            hypervisors.down(folder)
+    with hypervisors.owned(folder):
+        hypervisors.up(folder, 2)
+        yield folder
 
 
 def perform(folder, results, payload, run, words):
@@ -120,12 +114,9 @@ def packed():
 
 
 def add_guest(tar):
-    """The files of tests/integration/tiny_guest.py, which needs a distribution's server to be built."""
-    spec = importlib.util.spec_from_file_location("tiny_guest", ROOT / "tests" / "integration" / "tiny_guest.py")
-    room = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(room)
+    """The files of tests/tiny_guest.py, which needs a distribution's server to be built."""
     with tempfile.TemporaryDirectory() as folder:
-        room.tiny_guest(folder)
+        tiny_guest.tiny_guest(folder)
         tar.add(folder, "guest")
 
 

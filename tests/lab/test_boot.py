@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from pathlib import Path
 
 import pytest
+import tiny_guest
 
 ROOT = Path(__file__).resolve().parents[2]
 LATE, HERE = "/var/lib/intake/storages/late", "/var/lib/intake/storages/here"
@@ -30,17 +30,14 @@ def machine(name, folder, **more):
 @pytest.fixture(scope="module")
 def provision(lab):
     """provision(): the role, a storage on lab1, one on lab2 itself, a machine on each; the results. All of it gone afterwards."""
-    spec = importlib.util.spec_from_file_location("tiny_guest", ROOT / "tests" / "integration" / "tiny_guest.py")
-    room = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(room)
-    words = {"memory": "128MiB", "cmdline": room.CMDLINE}
+    words = {"memory": "128MiB", "cmdline": tiny_guest.CMDLINE}
     disks = [{"name": "root", "storage": "late", "volume": "late.qcow2", "size": "64MiB"}]
     storages = [
         {"intake.vms.intake_storage": {"name": "late", "type": "nfs", "server": "lab1", "export": "/srv/vms", "timeout": 60}},
         {"intake.vms.intake_storage": {"name": "here", "path": HERE}},
     ]
     with tempfile.TemporaryDirectory() as folder:
-        room.tiny_guest(folder)
+        tiny_guest.tiny_guest(folder)
         files = [{"ansible.builtin.copy": {"src": f"{folder}/{{{{ item }}}}", "dest": HERE, "mode": "0644"}, "loop": ["vmlinuz", "initrd"]}]
         files += [{"ansible.builtin.command": f"cp {HERE}/vmlinuz {HERE}/initrd {LATE}", "changed_when": False}]
         yield lambda: lab.tasks([ROLE, *storages, *files, machine("late", LATE, disks=disks, **words), machine("here", HERE, **words)], "lab2")["lab2"]

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import tempfile
 from pathlib import Path
 
 import pytest
+import tiny_guest
 
 ROOT = Path(__file__).resolve().parents[2]
 STORAGE = "/var/lib/intake/storages/moving"
@@ -53,14 +53,11 @@ def playbook(lab):
 @pytest.fixture(scope="module")
 def storage(on):
     """A storage, a network and the files of a guest that boots in seconds, on both hosts."""
-    spec = importlib.util.spec_from_file_location("tiny_guest", ROOT / "tests" / "integration" / "tiny_guest.py")
-    room = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(room)
-    GUEST["cmdline"] = room.CMDLINE
+    GUEST["cmdline"] = tiny_guest.CMDLINE
     network = f'virsh net-define /dev/stdin <<<"{NETWORK}" && virsh net-start moving; virsh -q net-list --name'
     bash = {"executable": "/bin/bash"}
     with tempfile.TemporaryDirectory() as folder:
-        room.tiny_guest(folder)
+        tiny_guest.tiny_guest(folder)
         shared = {"name": "moving", "type": "nfs", "server": "lab1", "export": "/srv/vms", "timeout": 60}
         calls = [(host, "intake_storage", shared) for host in ("lab1", "lab2")]
         calls += [(host, "ansible.builtin.shell", {"cmd": network, **bash}) for host in ("lab1", "lab2")]

@@ -8,14 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from http_source import http_source
 
 from ansible_collections.intake.vms.plugins.module_utils import journal, remote

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.intake.vms.plugins.module_utils import mounts, silence
+from ansible_collections.intake.vms.plugins.module_utils.drivers import nfs, pool
+from ansible_collections.intake.vms.plugins.module_utils.lens import parse
+
 FILES = Path(__file__).resolve().parents[2] / "roles" / "hypervisor" / "files"
 POOL = """<!-- by libvirt -->
 <pool type='netfs' xmlns:fs='http://libvirt.org/schemas/storagepool/fs/1.0'><name>late</name>
@@ -154,3 +158,14 @@ def test_a_program_that_hangs_is_given_up():
     for argv, limit, words in ((["sleep", "60"], 0.2, "no answer"), (["sh", "-c", "echo no >&2; exit 3"], 10, "no"), (["/none"], 1, "No such file")):
         with pytest.raises(programs.Failed, match=words):
             programs.run(argv, limit)
+
+
+def test_what_runs_without_the_collection_agrees_with_it(tmp_path):
+    storages, text = importlib.import_module("storages"), POOL.format(OPTIONS)
+    assert storages.NETWORK == silence.NETWORK and tuple(storages.ALWAYS) == nfs.ALWAYS and storages.OPTIONS == pool.OPTIONS
+    words, said = pool.words_of(parse(text)), storages.described(text)
+    assert said["path"] == words["path"] and said["mount"][-1] == f"{words['server']}:{words['export']}"
+    assert said["mount"][1].split(",")[-2:] == words["mount_options"] and f"nfsvers={words['version']}" in said["mount"][1].split(",")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mountinfo").write_text("36 35 98:0 / /s/a\\040b\\134c rw,noatime shared:1 - nfs4 [fd77::1]:/srv rw,hard\n")
+    assert storages.mounted(str(tmp_path)) == {mount.path: mount.fs for mount in mounts.read(str(tmp_path))} == {"/s/a b\\c": "nfs4"}

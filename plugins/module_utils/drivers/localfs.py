@@ -77,11 +77,6 @@ class LocalFS:
         """A new filesystem's root is as passable as a directory of ours: for QEMU's user, without listing."""
         os.chmod(have["path"], directory.MODE)
 
-    def keys(self, want):
-        """What two storages cannot share, as words for locks."""
-        device = want.get("device") or ""
-        return [f"storage-place/{os.path.realpath(place)}" for place in (want.get("path"), device) if place]
-
     def refuse_change(self, have, want):
         """Refused for what would make it another storage."""
         refuse_network(want)

@@ -81,17 +81,13 @@ class NFS:
         """True where an active storage has no mount any more, or one whose export went away and came back as another."""
         return not self.mount(have) or "tale file handle" in (have["seen"].get("error") or "")
 
-    def keys(self, want):
-        """What two storages cannot share, as words for locks."""
-        return [f"storage-export/{nfs_server.plain(want['server'])}:{want['export']}"] if want.get("server") and want.get("export") else []
-
     def refuse_change(self, have, want):
         """Refused for what would make it another storage."""
         path = want.get("path")
         if path and silence.real(path) != silence.real(have["path"]):
             raise Refused(f"is in {have['path']}, asked for {path}; a storage does not move: make a new one for it", "path_change")
         for key in ("server", "export"):
-            if want.get(key) and clean(key, want[key]) != clean(key, have[key]):
+            if want.get(key) and nfs_server.clean(key, want[key]) != nfs_server.clean(key, have[key]):
                 raise Refused(f"is on {self.source(have)}, asked for {key} {want[key]}; a storage does not move: make a new one for it", f"{key}_change")
         for key in ("device", "fs"):
             if want.get(key):
@@ -106,7 +102,7 @@ class NFS:
         for key in ("device", "fs"):
             if want.get(key):
                 raise Refused(f"{key} is for storages on devices of this host; an NFS server has its own", "invalid_options")
-        server, export = clean("server", want["server"]), clean("export", want["export"])
+        server, export = (nfs_server.clean(key, want[key]) for key in ("server", "export"))
         if not server or not server.isprintable() or any(letter in server for letter in " ,/\\'\""):
             raise Refused(f"{want['server']!r} is not the name or address of a server", "invalid_server")
         if not export.startswith("/") or not export.isprintable() or "," in export or ".." in export.split("/"):
@@ -163,11 +159,6 @@ class NFS:
 
     def forget(self, have):
         """Nothing of ours is left on this host."""
-
-
-def clean(key, value):
-    """A server without brackets in lower letters; an export without a slash at its end."""
-    return nfs_server.plain(value).lower() if key == "server" else value.rstrip("/") or "/"
 
 
 def check_options(options):

@@ -44,6 +44,11 @@ def plain(server):
     return server[1:-1] if server.startswith("[") and server.endswith("]") else server
 
 
+def clean(key, value):
+    """A server without brackets in lower letters; an export without a slash at its end."""
+    return plain(value).lower() if key == "server" else value.rstrip("/") or "/"
+
+
 def bracketed(server):
     """As mount(8) and libvirt want it before the colon: IPv6 in brackets."""
     try:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 
+from .. import silence
 from ..lens import dump, ensure, parse
+from . import nfs_server
 
 OPTIONS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"  # libvirt 5.1 and newer
 NAMED = ("ext4", "xfs")  # libvirt has no word for btrfs: mount(8) finds out
@@ -28,6 +31,17 @@ def words_of(root):
         "version": attribute(root, "source/protocol", "ver"),
         "mount_options": options_of(root),
     }
+
+
+def places_of(words):
+    """{path, device, export}: what two storages cannot share, as far as their options or the words of their pools name it."""
+    path, device, server, export = (words.get(key) for key in ("path", "device", "server", "export"))
+    places = {
+        "path": path and silence.real(path),
+        "device": device and os.path.realpath(device),
+        "export": server and export and f"{nfs_server.clean('server', server)}:{nfs_server.clean('export', export)}",
+    }
+    return {key: place for key, place in places.items() if place}
 
 
 def attribute(root, path, name):

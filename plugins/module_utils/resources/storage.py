@@ -61,7 +61,7 @@ class Storages(Resource):
     def held(self, wants):
         """The storages by name, and their places, which no two may share."""
         keys = [f"storage/{want['name']}" for want in wants]
-        keys += [key for want in wants for driver in DRIVERS.values() for key in driver.keys(want)]
+        keys += [f"storage-{kind}/{place}" for want in wants for kind, place in documents.places_of(want).items()]
         return locks.hold(exclusive=keys, timeout=self.options["lock_timeout"])
 
     def read(self, wants):

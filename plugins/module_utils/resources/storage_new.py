@@ -10,6 +10,7 @@ import os
 from ..catalogue import Catalogue
 from ..converge import Step
 from ..drivers import driver_for
+from ..drivers.pool import places_of
 from ..errors import Refused
 from ..lens import parse
 from .storage_look import RECORD
@@ -44,11 +45,11 @@ def plan_new(storages, plan, want):
 
 def claim(claimed, name, where):
     """Refused where another item of the same call takes the same place."""
-    places = [os.path.realpath(where["path"]), where["device"] and where["device"].number, where.get("export") and (where["server"], where["export"])]
-    for place in filter(None, places):
-        other = claimed.setdefault(place, name)
+    device = where["device"] and where["device"].path
+    for kind, place in places_of({**where, "device": device}).items():
+        other = claimed.setdefault((kind, place), name)
         if other != name:
-            raise Refused(f"has the same path, device or export as the storage {other} in this call", "path_taken")
+            raise Refused(f"has the same {kind} as the storage {other} in this call", f"{kind}_taken")
 
 
 def create(storages, driver, name, where, fields, made):

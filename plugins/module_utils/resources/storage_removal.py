@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+from .. import silence
 from ..catalogue import FOLDER, Catalogue
 from ..converge import DESTRUCTIVE, LIVE, Step
 from ..drivers import DRIVERS
@@ -130,6 +131,6 @@ def refuse_used(hypervisor, have, verb):
 def refuse_inner(hypervisor, have):
     """Refused while the directory of another storage is on the same mounted device, which would vanish with it."""
     paths = {name: root.findtext("target/path") for name, root in pool_documents(hypervisor).items() if name != have["name"]}
-    inner = sorted(name for name, path in paths.items() if path and within(os.path.realpath(path), os.path.realpath(have["path"])))
+    inner = sorted(name for name, path in paths.items() if path and within(silence.real(path), silence.real(have["path"])))
     if have["device"] and inner:
         raise Refused(f"holds the storage {', '.join(inner)}, which has to be removed first", "storage_in_use")

@@ -10,8 +10,7 @@ import os
 from .. import silence
 from ..drivers import device as devices
 from ..drivers.directory import within
-from ..drivers.nfs import clean
-from ..drivers.pool import words_of
+from ..drivers.pool import places_of, words_of
 from ..errors import Refused
 from ..graph import Graph
 from ..hypervisor import unless_gone
@@ -74,26 +73,21 @@ def machines_running_on(hypervisor, have):
 
 def refuse_taken(hypervisor, name, plan):
     """Refused where another storage has the same place, or a VM or another pool has the device."""
-    device = plan["device"]
+    device, own = plan["device"], places_of({**plan, "device": None})
     for other, root in pool_documents(hypervisor).items():
-        path = root.findtext("target/path")
-        if other != name and path and silence.real(path) == silence.real(plan["path"]):
-            raise Refused(f"path {plan['path']} is the storage {other} already", "path_taken")
-        if other != name and plan.get("export") and export_of(root) == (plan["server"], plan["export"]):
-            raise Refused(f"export {plan['export']} of {plan['server']} is the storage {other} already", "export_taken")
-        if other != name and device and any(is_device(found.get("path"), device) for found in root.iterfind("source/device")):
+        if other == name:
+            continue
+        theirs = places_of(words_of(root))
+        for kind, place in own.items():
+            if theirs.get(kind) == place:
+                raise Refused(f"{kind} {place} is the storage {other} already", f"{kind}_taken")
+        if device and any(is_device(found.get("path"), device) for found in root.iterfind("source/device")):
             raise Refused(f"device {device.path} belongs to the storage {other} already", "device_taken")
     if device:
         parts = {part.number for part in device.tree()}
         for path, machines in hypervisor.file_users().items():
             if devices.number_of(path) in parts:
                 raise Refused(f"device {device.path} is a disk of VM {', VM '.join(machines)} ({path})", "device_taken")
-
-
-def export_of(root):
-    """(server, export) of a pool on a server."""
-    said = words_of(root)
-    return said["server"] and said["export"] and tuple(clean(key, said[key]) for key in ("server", "export"))
 
 
 def pool_documents(hypervisor):
