@@ -52,6 +52,8 @@ class Forks:
             result = json.loads(said.strip().splitlines()[-1])
         except (IndexError, ValueError):
             result = {"failed": True, "msg": f"no result from {name}: {said}"}
+        if "warnings" in result:  # since ansible-core 2.19 objects, which the controller makes words of
+            result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in result["warnings"]]
         return {"changed": False, **result}  # as Ansible adds it
 
     def end(self):

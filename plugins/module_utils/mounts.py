@@ -48,6 +48,18 @@ def at(path, proc="/proc"):
     return found[-1] if found else None
 
 
+def over(path, found):
+    """The mount among `found` that a path without links is on, or None."""
+    above = [mount for mount in found if path == mount.path or path.startswith(mount.path.rstrip("/") + "/")]
+    return max(above, key=lambda mount: len(mount.path), default=None)
+
+
+def tells_holes(path, proc="/proc"):
+    """False where a sparse file looks full: lseek(2) with SEEK_HOLE has to be asked of the server, which NFS can since 4.2."""
+    mount = over(path, read(proc))
+    return not (mount and mount.fs in ("nfs", "nfs4") and "vers=4.2" not in mount.options)
+
+
 def swaps(proc="/proc"):
     """The devices and files the host swaps to."""
     try:

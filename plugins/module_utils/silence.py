@@ -40,8 +40,7 @@ def network_mount(path):
     plain = os.path.normpath(path)
     if "mounts" not in FOUND:
         look()
-    over = [mount for mount in FOUND["mounts"] if plain == mount.path or plain.startswith(mount.path.rstrip("/") + "/")]
-    last = max(over, key=lambda mount: len(mount.path), default=None)
+    last = mounts.over(plain, FOUND["mounts"])
     return last.path if last and last.fs in NETWORK else None
 
 

@@ -16,6 +16,7 @@ import os
 import signal
 import time
 
+from . import mounts
 from .errors import IntakeError, Refused
 from .units import about
 
@@ -23,6 +24,7 @@ PARTIAL = ".intake-partial-"
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 CHUNK = 64 << 20  # bytes the kernel copies at a time
 BUFFER = 1 << 20
+BLOCK = 64 << 10  # bytes that are looked at for zeros
 ENDING = 10  # seconds a killed process may take to close its files
 NOT_HERE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, errno.ETXTBSY, errno.EPERM)
 
@@ -127,10 +129,10 @@ def copy_extents(reader, writer, on_progress=None):
     """Copy the data extents; what is a hole in the source is one in the copy."""
     size = os.fstat(reader).st_size
     os.ftruncate(writer, size)
-    done = 0
+    copy, done = copy_range if mounts.tells_holes(os.readlink(f"/proc/self/fd/{reader}")) else copy_filled, 0
     for start, end in extents(reader, size):
         while start < end:
-            copied = copy_range(reader, writer, start, min(end - start, CHUNK))
+            copied = copy(reader, writer, start, min(end - start, CHUNK))
             start, done = start + copied, done + copied
             if on_progress:
                 on_progress(done)
@@ -163,6 +165,25 @@ def copy_range(reader, writer, start, length):
     if not data:
         raise IntakeError("the source became shorter while it was copied", "source_changed")
     return os.pwrite(writer, data, start)
+
+
+def copy_filled(reader, writer, start, length):
+    """Copy some bytes but those that are zero: holes of which the source's filesystem does not tell."""
+    data = os.pread(reader, min(length, BUFFER), start)
+    if not data:
+        raise IntakeError("the source became shorter while it was copied", "source_changed")
+    for offset in range(0, len(data), BLOCK):
+        block = data[offset : offset + BLOCK]
+        if any(block[:8]) or block.count(0) < len(block):
+            write_all(writer, block, start + offset)
+    return len(data)
+
+
+def write_all(writer, data, start):
+    """pwrite(2) may write less than it was given."""
+    while data:
+        written = os.pwrite(writer, data, start)
+        data, start = data[written:], start + written
 
 
 def publish(partial, final, mode, replace=False):
