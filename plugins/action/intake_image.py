@@ -5,6 +5,7 @@
 
 First the module is asked in check mode, given the sum of each file, what it would do; in check mode that is the answer.
 Only then the files it wants are transferred, the module runs, and the transferred files are removed.
+Where there is an inventory, it records what the module does.
 """
 
 from __future__ import annotations
@@ -13,29 +14,27 @@ import hashlib
 import os
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
-MODULE = "intake.vms.intake_image"
+from ..module_utils.resources.image import Images
+from ..plugin_utils.recording import Recording
+
 CHUNK = 1024 * 1024
 
 
-class ActionModule(ActionBase):
+class ActionModule(Recording):
     """Runs the module once where no item has a `src`, else twice."""
 
-    _supports_check_mode = True
-    _supports_async = True
-    _supports_diff = True
+    resource = Images
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
+    def work(self, task_vars):
         args = dict(self._task.args)
         if args.get("images") and isinstance(args["images"], list):
             args["images"] = [dict(item) if isinstance(item, dict) else item for item in args["images"]]
         items = src_items(args)
         if not items:
-            return {**result, **self.execute(args, task_vars, wrap_async=self._task.async_val)}
+            return self.execute(args, task_vars, wrap_async=self._task.async_val)
         try:
-            return {**result, **self.bring(args, items, task_vars)}
+            return self.bring(args, items, task_vars)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -61,15 +60,6 @@ class ActionModule(ActionBase):
                     places[src] = self.place(files[src][0], len(places))
                 item["_content"]["path"] = places[src]
         return self.execute(args, task_vars)
-
-    def execute(self, args, task_vars, check=False, wrap_async=False):
-        """The module itself, in check mode if so asked."""
-        asked = self._task.check_mode
-        self._task.check_mode = asked or check
-        try:
-            return self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars, wrap_async=wrap_async)
-        finally:
-            self._task.check_mode = asked
 
     def file_of(self, src):
         """(path on the controller, its SHA-256)."""

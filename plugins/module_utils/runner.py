@@ -73,12 +73,18 @@ def write(module, resource):
     wants = merged_items(module, resource)
     with session(module.params["uri"]) as hypervisor:
         busy = resource(hypervisor, module.params)
-        result = summary(busy, converge(busy, wants, module.check_mode))
+        result = {**summary(busy, converge(busy, wants, module.check_mode)), "hypervisor": known_as(hypervisor)}
     for warning in result.pop("warnings"):
         module.warn(warning)
     if not module._diff:  # the documented flag has no public name in ansible-core 2.16
         result.pop("diff")
     leave(module, **result)
+
+
+def known_as(hypervisor):
+    """What a hypervisor is known by, whatever name an inventory gives it."""
+    found = hypervisor.identity()
+    return {"uuid": found["host"], "hostname": found["hostname"]}
 
 
 def leave(module, **result):
@@ -158,7 +164,7 @@ def run_reading(resource, spec):
 def read(module, resource):
     """Leave with everything that passes the filters, sorted by name."""
     with session(module.params["uri"]) as hypervisor:
-        result = resource(hypervisor, module.params).list(module.params)
+        result = {**resource(hypervisor, module.params).list(module.params), "hypervisor": known_as(hypervisor)}
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(changed=False, **result)

@@ -148,6 +148,9 @@ vm:
     host:
       description: Name of the host it is on, as that host calls itself.
       type: str
+    host_uuid:
+      description: UUID of that host.
+      type: str
   sample: {name: web1, state: running, host: hv2}
 reason:
   description: A stable word for the first error.

@@ -128,12 +128,11 @@ class Migrations(Resource):
             there.forget()
 
     def show(self, have):
-        """The machine where it is, with the name of that host."""
+        """The machine where it is, with that host."""
         if have.here is None and have.other is None:
             return None
-        if have.here is None:
-            return {**have.other.show(), "host": have.there.identity()["hostname"]}
-        return {**have.here.show(), "host": have.hostname}
+        domain, host = (have.other, have.there) if have.here is None else (have.here, self.hypervisor)
+        return {**domain.show(), "host": host.identity()["hostname"], "host_uuid": host.identity()["host"]}
 
 
 def uri_of(want):

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only importer of psycopg: a connection to the database of the inventory, and its errors in sentences without passwords."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+
+from ..module_utils.errors import IntakeError, NotReachable, Refused
+
+VARIABLE = "intake_inventory_dsn"
+SCHEMA = "intake"
+CONNECT = 10  # seconds to wait for the database, all addresses together
+PASSWORDS = (re.compile(r"(://[^:/@\s]*:)[^@\s]*(@)"), re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)()", re.I))
+
+
+def dsn_of(value):
+    """The DSN of a task: the value of its variable, else of the environment; None where there is no inventory."""
+    return str(value or os.environ.get(VARIABLE.upper()) or "").strip() or None
+
+
+@contextlib.contextmanager
+def connected(dsn, purpose="intake.vms"):
+    """A connection in autocommit mode, closed at the end. Raises NotReachable, and Refused for a DSN that is none."""
+    psycopg = binding()
+    try:
+        words = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error as error:
+        raise Refused(f"{VARIABLE} is not a connection string of PostgreSQL: {plain(error, dsn)}", "invalid_dsn") from None
+    defaults = {"connect_timeout": CONNECT, "application_name": purpose[:63]}
+    try:
+        connection = psycopg.connect(**{**defaults, **words, "autocommit": True})
+    except psycopg.Error as error:
+        raise NotReachable(f"the inventory's database is not reached: {plain(error, dsn)}", "inventory_unreachable") from None
+    with connection:
+        connection.execute(f"SET search_path = {SCHEMA}")
+        yield connection
+
+
+@contextlib.contextmanager
+def sentences(dsn):
+    """Turns errors of the database into ours."""
+    psycopg = binding()
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise NotReachable(f"the inventory's database went away: {plain(error, dsn)}", "inventory_unreachable") from None
+    except psycopg.Error as error:
+        raise IntakeError(f"the inventory's database said: {plain(error, dsn)}", "inventory_error") from None
+
+
+def binding():
+    """psycopg, imported at the first use: it takes a tenth of a second, and most calls have no inventory."""
+    try:
+        import psycopg
+    except ImportError:
+        raise Refused("the inventory needs the Python package psycopg (version 3) where Ansible runs; install psycopg[binary]", "psycopg_missing") from None
+    return psycopg
+
+
+def json(value):
+    """A value as a parameter of type jsonb; ansible-core's tagged strings are strings, NUL is in no text of PostgreSQL."""
+    import json as encoder
+
+    from psycopg.types.json import Jsonb
+
+    return Jsonb(value, dumps=lambda content: encoder.dumps(content, default=str).replace("\\u0000", "\ufffd"))
+
+
+def plain(error, dsn):
+    """The first line of an error, without a password."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    for pattern in PASSWORDS:
+        for secret in pattern.finditer(dsn):
+            text = text.replace(secret.group(0), secret.group(1) + "***" + secret.group(3))
+        text = pattern.sub(r"\1***\3", text) if pattern.groups == 3 else pattern.sub(r"\1***\2", text)
+    return text

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal and the locks of one call: a row before the host is touched, and its end together with what the host has then."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from ..module_utils.errors import Refused
+from . import schema
+from .database import binding, json
+
+MANY = 100  # a call with more resources locks their kind on the host instead: the server's table of locks is not endless
+CHANNEL = "intake_vms"
+
+
+class Ledger:
+    """One connection, for one call of one module on one host."""
+
+    def __init__(self, connection, dsn, number=None):
+        self.connection, self.dsn, self.number = connection, dsn, number
+        schema.require(connection)
+
+    def again(self, connection):
+        """The same entry on another connection, without the locks."""
+        return Ledger(connection, self.dsn, self.number)
+
+    def host_uuid(self, name):
+        """The UUID of the host that was reached by this name of the Ansible inventory before, or None."""
+        rows = self.connection.execute("SELECT uuid::text FROM hosts JOIN host_names ON host_id = id WHERE host_names.name = %s", (name,)).fetchone()
+        return rows and rows[0]
+
+    def lock(self, host, kind, names, seconds):
+        """Hold these resources of a host until the connection ends, or Refused with who has them after so many seconds."""
+        whole, single = f"{host}/{kind}", names if len(names) <= MANY else []
+        keys = [(key_of(whole), "_shared" if single else ""), *((key, "") for key in sorted(key_of(f"{whole}/{name}") for name in single))]
+        if self.taken(keys):
+            return
+        deadline = time.monotonic() + seconds
+        for key, mode in keys:
+            try:
+                self.wait(key, mode, max(0.001, deadline - time.monotonic()))
+            except binding().errors.LockNotAvailable:
+                holder = self.holder(key) or "another run"
+                which = f"{kind} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}"
+                raise Refused(f"{which}: {holder} works on it, after {seconds} s still; lock_timeout allows to wait longer", "locked") from None
+
+    def taken(self, keys):
+        """True where all locks were free and are ours now, by one question; else none of them is."""
+        (whole, mode), wanted = keys[0], [key for key, _mode in keys[1:]]
+        got = self.connection.execute(
+            f"SELECT pg_try_advisory_lock{mode}(%s), coalesce((SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key), true)",
+            (whole, wanted),
+        ).fetchone()
+        if not all(got):
+            self.connection.execute("SELECT pg_advisory_unlock_all()")
+        return all(got)
+
+    def wait(self, key, mode, seconds):
+        """Wait for one lock; the locks are waited for in the same order by everyone."""
+        with self.connection.transaction():
+            self.connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{max(1, int(seconds * 1000))}ms",))
+            self.connection.execute(f"SELECT pg_advisory_lock{mode}(%s)", (key,))
+
+    def holder(self, key):
+        """Who has a lock, from the journal, or what its session calls itself."""
+        high, low = (key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF
+        found = self.connection.execute(
+            """SELECT pg_stat_activity.application_name, operations.controller_user, operations.controller, operations.job, operations.started_at
+            FROM pg_locks JOIN pg_stat_activity USING (pid)
+            LEFT JOIN LATERAL (SELECT * FROM operations WHERE session = pg_locks.pid AND status = 'started' ORDER BY id DESC LIMIT 1) AS operations ON true
+            WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND pg_locks.pid <> pg_backend_pid() LIMIT 1""",
+            (high, low),
+        ).fetchone()
+        if not found:
+            return None
+        name, user, controller, job, since = found
+        if not user:
+            return name
+        return f"{user}@{controller}{f', job {job},' if job else ''} (since {since:%Y-%m-%d %H:%M:%S %Z})"
+
+    def begin(self, entry):
+        """The journal's row of a call that starts now."""
+        columns = ("host_name", "module", "kind", "names", "controller", "controller_user", "play", "task", "job")
+        values = [entry.get(column) for column in columns] + [json(entry.get("arguments"))]
+        host = "(SELECT host_id FROM host_names WHERE name = %s)"
+        self.number = self.connection.execute(
+            f"INSERT INTO operations ({', '.join(columns)}, arguments, host_id) VALUES ({', '.join(['%s'] * len(values))}, {host}) RETURNING id",
+            [*values, entry["host_name"]],
+        ).fetchone()[0]
+
+    def end(self, status, host_id=None, changed=(), message=None):
+        """The end of it, and word to whoever listens."""
+        self.connection.execute(
+            """WITH ended AS (UPDATE operations SET status = %s, ended_at = now(), host_id = coalesce(%s, host_id), changed = %s, message = %s
+            WHERE id = %s RETURNING id, host_name, kind, status)
+            SELECT pg_notify(%s, to_jsonb(ended)::text) FROM ended""",
+            (status, host_id, list(changed), message, self.number, CHANNEL),
+        )
+
+
+def key_of(words):
+    """A signed 64-bit number for a lock."""
+    return int.from_bytes(hashlib.sha256(f"intake.vms/{words}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task asks of a writing module, as the inventory keeps it: items by name, without secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..module_utils.errors import Refused
+from ..module_utils.runner import HIDDEN, hidden, said, secrets_of, writing_spec
+
+
+@dataclass
+class Order:
+    """The items of a call: dicts with `name`, `storage` (None where the kind has none) and `asked`."""
+
+    kind: str
+    items: list
+    arguments: dict
+    lock_timeout: int = 60
+    uri: str = ""
+
+    @property
+    def names(self):
+        """What the call is about, as words for people and for locks."""
+        return ["/".join(filter(None, (item["storage"], item["name"]))) for item in self.items]
+
+
+def order_of(resource, args, secret=False):
+    """The Order of a task's arguments; Refused for those that the module would refuse before it looks at anything.
+
+    The items themselves are left to the module, which knows their options.
+    """
+    given = said(json.loads(json.dumps(args, default=str)))
+    outcome = ArgumentSpecValidator(writing_spec(resource)).validate(given)
+    if outcome.error_messages:
+        raise Refused("; ".join(outcome.error_messages), "invalid_options")
+    known = said(outcome.validated_parameters)
+    params = {key: known[key] for key in given if key in known}
+    flat = {key: value for key, value in params.items() if key in resource.spec}
+    items = [{**flat, **said(item)} for item in params.get(resource.plural, [{}])]
+    if not all(item.get("name") for item in items):
+        raise Refused(f"every {resource.noun} needs a name", "name_missing")
+    entries = [{"name": str(item["name"]), "storage": item.get("storage"), "asked": None if secret else shown(item, resource)} for item in items]
+    arguments = None if secret else shown({**params, resource.plural: [entry["asked"] for entry in entries]} if resource.plural in params else params, resource)
+    return Order(resource.noun, entries, arguments, known["lock_timeout"], known["uri"])
+
+
+def shown(item, resource):
+    """Options without secrets: those that are named so, and every value that is one wherever it stands."""
+    secrets = {*secrets_of(item, resource.spec), *resource.secrets(item)}
+    return without(hidden(item), {str(secret) for secret in secrets if secret})
+
+
+def without(value, secrets):
+    """A copy in which no secret is left."""
+    if isinstance(value, dict):
+        return {key: without(inner, secrets) for key, inner in value.items() if not key.startswith("_")}
+    if isinstance(value, list):
+        return [without(inner, secrets) for inner in value]
+    return HIDDEN if isinstance(value, str) and any(secret in value for secret in secrets) else value
+
+
+def entries_of(order, result, describes=True):
+    """The entries that a module's result tells of: what was found where, beside what was asked for."""
+    by_name = {}
+    for item in order.items:
+        by_name.setdefault(item["name"], []).append(item)
+    entries = []
+    for report in result.get("resources") or ():
+        item = by_name[report["name"]].pop(0)
+        asked = item["asked"] if describes and report["state"] and not report["error"] else None
+        entries.append({"kind": order.kind, **item, "asked": asked, "found": report["state"]})
+    return entries
