@@ -5,11 +5,36 @@
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
+
 from ..module_utils.resources.vm.vms import Vms
 from ..plugin_utils.recording import Recording
 
 
 class ActionModule(Recording):
-    """The module, recorded."""
+    """The module, recorded, with the volumes that it made, grew or deleted."""
 
     resource = Vms
+
+    def companions(self, records, entries, result, task_vars):
+        machines = [report["name"] for report in result["resources"] if any(is_of_volume(step) for step in report["steps"])]
+        found = [entry["found"] for entry in entries if entry["kind"] == "vm" and entry["found"] and entry["name"] in machines]
+        paths = {disk["path"] for one in found for disk in one["disks"].values() if disk.get("path")} | set(records.disk_paths(machines))
+        folders = {path: name for name, (_id, path) in records.known.items()}
+        folders.update({entry["found"]["path"]: entry["name"] for entry in entries if entry["kind"] == "storage" and entry["found"]})
+        volumes = defaultdict(list)
+        for path in sorted(paths):
+            if os.path.dirname(path) in folders:
+                volumes[folders[os.path.dirname(path)]].append(os.path.basename(path))
+        return [entry for storage, names in volumes.items() for entry in self.volumes(storage, names, task_vars)]
+
+    def volumes(self, storage, names, task_vars):
+        """Entries of volumes of a storage, whether they are there or not."""
+        there = {one["name"]: one for one in self.info("volume", {"storage": storage, "names": names}, task_vars)}
+        return [{"kind": "volume", "name": name, "storage": storage, "asked": None, "found": there.get(name)} for name in names]
+
+
+def is_of_volume(step):
+    """True for a step that makes, grows or deletes the file of a disk, or writes the cloud-init seed."""
+    return step["name"].endswith(".volume") or step["name"] == "cloud_init"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .records import lasting
 
-COLUMNS = {"KIND": "kind", "NAME": "where", "DRIFT": "drift", "FIELD": "field", "ASKED": "asked", "RECORDED": "recorded", "FOUND": "found", "SINCE": "since"}
+COLUMNS = {"KIND": "kind", "NAME": "where", "DRIFT": "drift", "FIELD": "field", "ASKED": "asked", "RECORDED": "recorded", "FOUND": "found"}
+COLUMNS["SINCE"] = "since"
 MISSING, UNEXPECTED, CHANGED = "missing", "unexpected", "changed"
 
 

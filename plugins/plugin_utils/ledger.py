@@ -33,8 +33,11 @@ class Ledger:
         return rows and rows[0]
 
     def lock(self, host, kind, names, seconds):
-        """Hold these resources of a host until the connection ends, or Refused with who has them after so many seconds."""
-        whole, single = f"{host}/{kind}", names if len(names) <= MANY else []
+        """Hold these resources of a host, all of the kind without names, until the connection ends.
+
+        Refused with who has them after so many seconds.
+        """
+        whole, single = f"{host}/{kind}", names if names and len(names) <= MANY else []
         keys = [(key_of(whole), "_shared" if single else ""), *((key, "") for key in sorted(key_of(f"{whole}/{name}") for name in single))]
         if self.taken(keys):
             return
@@ -44,7 +47,7 @@ class Ledger:
                 self.wait(key, mode, max(0.001, deadline - time.monotonic()))
             except binding().errors.LockNotAvailable:
                 holder = self.holder(key) or "another run"
-                which = f"{kind} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}"
+                which = f"{kind} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}" if names else f"every {kind} of the host"
                 raise Refused(f"{which}: {holder} works on it, after {seconds} s still; lock_timeout allows to wait longer", "locked") from None
 
     def taken(self, keys):
@@ -54,7 +57,7 @@ class Ledger:
             f"SELECT pg_try_advisory_lock{mode}(%s), coalesce((SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key), true)",
             (whole, wanted),
         ).fetchone()
-        if not all(got):
+        if not all(got) and wanted:
             self.connection.execute("SELECT pg_advisory_unlock_all()")
         return all(got)
 

@@ -21,7 +21,7 @@ PASSING = {  # what changes by itself, or is said by info modules alone
     "storage": ("health", "volumes", "images", "vms", "virtual_size_sum", "overcommit", "mounted", "pending", *tables.FIGURES),
     "volume": ("allocation", "users", "backing_chain", "state", "open"),
     "image": ("allocation", "users", "state", "changed_outside"),
-    "vm": ("address", "addresses", "pending", "host", "host_uuid"),
+    "vm": ("address", "addresses", "pending", "host", "host_uuid", "reason"),
 }
 
 
@@ -79,6 +79,13 @@ class Records:
         """True where entries are in storages that have no row yet."""
         named = {place for entry in entries if entry["kind"] in ("volume", "image") for place in places(entry)}
         return bool(named - set(self.known)) or (not self.known and any(entry["kind"] == "vm" and entry["found"] for entry in entries))
+
+    def disk_paths(self, machines):
+        """The files of disks that machines of the host are recorded with."""
+        rows = self.connection.execute(
+            "SELECT path FROM disks JOIN vms ON vms.id = vm_id WHERE host_id = %s AND vms.name = ANY(%s) AND path IS NOT NULL", (self.host.id, machines)
+        )
+        return [path for (path,) in rows]
 
     def write(self, entries):
         """Write entries of any kinds; those of storages first, which the others are in."""
@@ -155,6 +162,15 @@ class Records:
             devices = [(number, name, device) for number, uuid in ids for name, device in (found[uuid].get(table.name) or {}).items()]
             table.add(self.connection, [self.device(table, *one) for one in devices])
 
+    def write_addresses(self, machines):
+        """The addresses of machines, the best first, as the guests and the hypervisor know them now."""
+        rows = [{"uuid": one["uuid"], "addresses": addresses_of(one)} for one in machines]
+        self.connection.execute(
+            """UPDATE vms SET addresses = new.addresses FROM jsonb_to_recordset(%s) AS new (uuid uuid, addresses jsonb)
+            WHERE vms.uuid = new.uuid AND vms.addresses IS DISTINCT FROM new.addresses""",
+            (json(rows),),
+        )
+
     def host_of(self, found):
         """The row of the host that a machine is on: this one, or the one it was moved to, known by no inventory name perhaps."""
         if found.get("host_uuid") in (None, self.host.uuid):
@@ -174,6 +190,13 @@ class Records:
 def places(entry):
     """The storages an entry is about: where it was and where it is."""
     return {place for place in (entry["storage"], (entry["found"] or {}).get("storage")) if place}
+
+
+def addresses_of(machine):
+    """All addresses of a machine, the best first."""
+    known = [one["address"] for one in machine.get("addresses") or ()]
+    best = machine.get("address")
+    return [*([best] if best else []), *(address for address in known if address != best)]
 
 
 def is_placed(entry, known):

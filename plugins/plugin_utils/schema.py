@@ -73,13 +73,17 @@ def migrate(connection):
         return [name for _number, name, _path in applied]
 
 
+def require_roles(connection, roles):
+    """Refused unless all roles exist."""
+    known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (roles,))}
+    missing = sorted(set(roles) - known)
+    if missing:
+        raise Refused(f"the role {', '.join(missing)} does not exist in the database; make it first (role inventory_db does)", "role_missing")
+
+
 def grants(connection, readers, writers):
-    """{role: what it lacks}; Refused for a role that does not exist."""
+    """{role: what it lacks}."""
     wanted = {**dict.fromkeys(readers, ("SELECT",)), **dict.fromkeys(writers, ("SELECT", "INSERT", "UPDATE", "DELETE"))}
-    known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(wanted),))}
-    for role in wanted:
-        if role not in known:
-            raise Refused(f"the role {role} does not exist in the database; create it first (role inventory_db does)", "role_missing")
     lacking = {}
     for role, rights in wanted.items():
         missing = [right for right in rights if not may(connection, role, right)]

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host as its info modules tell it, beside what the inventory has of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..module_utils.errors import IntakeError
+from . import drift
+
+ARGUMENTS = {"vm": {"gather": ["addresses"]}}
+PLURAL = {"storage": "storages", "volume": "volumes", "image": "images", "vm": "vms"}
+ROWS = {
+    "storage": """SELECT 'storage', NULL, name, asked, recorded, recorded_at FROM host_storages WHERE host_id = %s""",
+    "volume": """SELECT 'volume', host_storages.name, volumes.name, volumes.asked, volumes.recorded, volumes.recorded_at
+        FROM volumes JOIN host_storages USING (storage_id) WHERE host_id = %s""",
+    "image": """SELECT 'image', host_storages.name, images.name, images.asked, images.recorded, images.recorded_at
+        FROM images JOIN host_storages USING (storage_id) WHERE host_id = %s""",
+    "vm": """SELECT 'vm', NULL, name, asked, recorded, recorded_at FROM vms WHERE host_id = %s""",
+}
+FIELDS = ("kind", "storage", "name", "asked", "recorded", "recorded_at")
+ORPHANS = """SELECT id, module, names, controller_user, controller, started_at FROM operations
+    WHERE status = 'started' AND (host_id = %s OR host_name IN (SELECT name FROM host_names WHERE host_id = %s))
+    AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = session AND backend_start <= started_at) ORDER BY id"""
+ORPHANED = "its end was not seen; what the host had later was taken in"
+
+
+@dataclass
+class Survey:
+    """What a host has: entries as Records takes them, storages that could not be looked into, and who it is."""
+
+    hypervisor: dict
+    entries: list
+    unseen: list
+
+
+def survey(call, kinds, uri):
+    """Ask a host through `call(module, arguments)`. Raises IntakeError with a module's own words."""
+    entries, hypervisor, storages = [], None, {}
+    for kind in kinds:
+        result = call(f"intake_{kind}_info", {"uri": uri, **ARGUMENTS.get(kind, {})})
+        if result.get("failed") or result.get("unreachable"):
+            raise IntakeError(result.get("msg", "the host is not reached"), result.get("reason", "unreachable"))
+        hypervisor, found = result["hypervisor"], result[PLURAL[kind]]
+        storages = storages or {one["name"]: one["health"]["status"] for one in found}
+        entries += [{"kind": kind, "name": one["name"], "storage": one.get("storage"), "asked": None, "found": one} for one in found]
+    return Survey(hypervisor, entries, sorted(name for name, status in storages.items() if status != "ok"))
+
+
+def rows_of(connection, host_id, kinds):
+    """What the inventory has of a host."""
+    found = [row for kind in kinds for row in connection.execute(ROWS[kind], (host_id,))]
+    return [dict(zip(FIELDS, row)) for row in found]
+
+
+def differences(rows, seen, ignored):
+    """The drift, without what is in storages that could not be looked into, and without fields that do not count."""
+    visible = [row for row in rows if row["storage"] not in seen.unseen]
+    found = [entry for entry in seen.entries if entry["storage"] not in seen.unseen]
+    return [one for one in drift.compare(visible, found) if one["field"] not in ignored]
+
+
+def orphans(connection, host_id):
+    """The journal's entries of a host whose end nobody saw: their session with the database is gone."""
+    names = ("id", "module", "names", "controller_user", "controller", "started_at")
+    return [dict(zip(names, row)) for row in connection.execute(ORPHANS, (host_id, host_id))]
+
+
+def take_in(records, rows, seen, open_entries):
+    """Write what a host has, forget what it has no more, and end what was left open; in a transaction of the caller's."""
+    there = {drift.place(entry) for entry in seen.entries}
+    gone = [row for row in rows if drift.place(row) not in there and row["storage"] not in seen.unseen]
+    records.write(seen.entries + [{**row, "asked": None, "found": None} for row in gone])
+    records.write_addresses([entry["found"] for entry in seen.entries if entry["kind"] == "vm"])
+    records.connection.execute("UPDATE hosts SET synced_at = now() WHERE id = %s", (records.host.id,))
+    records.connection.execute(
+        "UPDATE operations SET status = 'unknown', ended_at = now(), host_id = %s, message = %s WHERE id = ANY(%s)",
+        (records.host.id, ORPHANED, [one["id"] for one in open_entries]),
+    )
+
+
+def plain(rows):
+    """Rows with times as text."""
+    return [{key: value.isoformat(timespec="seconds") if hasattr(value, "isoformat") else value for key, value in row.items()} for row in rows]
