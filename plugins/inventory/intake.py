@@ -43,7 +43,7 @@ options:
   uris:
     description:
       - libvirt connections to read from, without a database, such as V(qemu+ssh://root@hv1/system).
-      - They are asked all at the same time. A hypervisor that two of them lead to is listed once, with a warning.
+      - Sixteen of them are asked at the same time. A hypervisor that two of them lead to is listed once, with a warning.
     type: list
     elements: str
     default: []
@@ -228,7 +228,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self.prefix = hostvars.prefixed(self.get_option("variable_prefix"))
         self.preferred = hostvars.networks(self.get_option("prefer"))
         self.ways = (self.get_option("port_label"), self.get_option("user_label"))
-        for name, wish, _kind, host, vm in hostvars.named(hypervisors, KINDS[self.get_option("hosts")], self.get_option("hostname")):
+        for name, wish, host, vm in hostvars.named(hypervisors, KINDS[self.get_option("hosts")], self.get_option("hostname")):
             if not hostvars.is_listed(host, vm, filters):
                 continue
             if name != wish:
@@ -255,6 +255,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         strict = self.get_option("strict")
         if self.get_option("compose"):
             self._set_composite_vars(self.get_option("compose"), self.inventory.get_host(name).get_vars(), name, strict)
+            found = self.inventory.get_host(name).vars
+            for key in set(found) & set(self.get_option("compose")):
+                self.inventory.set_variable(name, key, literal(found[key]))
         if self.get_option("groups"):
             self._add_host_to_composed_groups(self.get_option("groups"), {}, name, strict)
         if self.get_option("keyed_groups"):

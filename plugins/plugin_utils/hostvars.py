@@ -56,7 +56,7 @@ def parse(text):
 
 
 def named(hypervisors, kinds, hostname):
-    """[(inventory name, name it should have, kind, hypervisor, machine or None)] of all there is, each name once.
+    """[(inventory name, name it should have, hypervisor, machine or None)] of all there is, each name once.
 
     Names do not depend on filters: a machine is not called otherwise because another one was stopped.
     """
@@ -64,13 +64,13 @@ def named(hypervisors, kinds, hostname):
     if HYPERVISOR in kinds:
         for host in hypervisors:
             wishes = [host["name"], host["hostname"], f"{host['name']}_{(host['uuid'] or '')[:8]}"]
-            found.append((free(wishes, used), host["name"], HYPERVISOR, host, None))
+            found.append((free(wishes, used), host["name"], host, None))
     if VM in kinds:
         for host in hypervisors:
             for vm in host["vms"]:
                 wish = HOSTNAMES[hostname](vm, host)
                 wishes = [wish, f"{wish}_{host['name']}", f"{wish}_{host['name']}_{vm['uuid'][:8]}"]
-                found.append((free(wishes, used), wish, VM, host, vm))
+                found.append((free(wishes, used), wish, host, vm))
     return found
 
 
