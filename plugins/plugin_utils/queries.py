@@ -142,7 +142,7 @@ def value(found):
     if found is None or isinstance(found, (bool, int, str)):
         return found
     if isinstance(found, Decimal):
-        found = int(found) if found.is_finite() and found == found.to_integral_value() else float(found)
+        return int(found) if found.is_finite() and found == found.to_integral_value() else value(float(found))
     if isinstance(found, float):
         return found if math.isfinite(found) else str(found)
     if isinstance(found, dict):
