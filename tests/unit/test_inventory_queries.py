@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import uuid
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import yaml
@@ -127,7 +129,7 @@ def test_options_of_ad_hoc_words():
         (kinds.MAC, "52-54-00-AB-cd-EF", "52:54:00:ab:cd:ef"),
         (kinds.UUID, "6F2D1C1E5D3F4A659D5F0C8F6A0B7A11", "6f2d1c1e-5d3f-4a65-9d5f-0c8f6a0b7a11"),
         (kinds.TIME, "2026-01-31", datetime(2026, 1, 31, tzinfo=timezone.utc)),
-        (kinds.TIME, "2026-01-31 12:30:00.5", datetime(2026, 1, 31, 12, 30, 0, 500000, tzinfo=timezone.utc)),
+        (kinds.TIME, "2026-01-31 12:30:00.500", datetime(2026, 1, 31, 12, 30, 0, 500000, tzinfo=timezone.utc)),
         (kinds.TIME, "2026-01-31T12:30:00Z", datetime(2026, 1, 31, 12, 30, tzinfo=timezone.utc)),
         (kinds.TIME, "2026-01-31T12:30:00+02:00", datetime(2026, 1, 31, 10, 30, tzinfo=timezone.utc)),
     ],
@@ -172,6 +174,14 @@ def test_lines_for_people():
     ]
     assert queries.lines(["a.b|size"], [(Decimal("1.239"),)], None) == ["a.b|size", "1.24"]
     assert queries.lines([], [()], None) == []
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_the_page_has_the_columns(kind):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "inventory_queries.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith(f"| `{kind}` |"))
+    shown, besides = (re.findall("`([a-z_]+)`", cell) for cell in line.split("|")[2:4])
+    assert tuple(shown) == kinds.KINDS[kind].fields and {*shown, *besides} == set(kinds.KINDS[kind].columns)
 
 
 @pytest.mark.parametrize("name", ["modules.intake_inventory_info", "lookup.intake_inventory"])
