@@ -339,7 +339,9 @@ def test_a_role_that_may_only_read(ask, refused, reader, postgres, dsn):
 
 def test_a_database_that_is_not_ready(refused, postgres, dsn):
     assert "has no inventory yet" in refused("schema_old", "vms", to=postgres.dsn())
-    assert "not reached" in refused("inventory_unreachable", "vms", to="host=127.0.0.1 port=1 user=ops password=s3cret dbname=inventory")
+    for away in ("host=127.0.0.1 port=1 user=ops password=s3cret dbname=inventory", "postgresql://ops:s3cret@127.0.0.1:1/inventory"):
+        told = refused("inventory_unreachable", "vms", to=away)
+        assert "not reached" in told and "s3cret" not in told
     assert "intake_inventory_dsn" in refused("dsn_missing", "vms", to=None)
     newer = postgres.dsn()
     with database.connected(newer) as connection:
