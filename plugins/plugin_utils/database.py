@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from urllib.parse import unquote
 
 from ..module_utils.errors import IntakeError, NotReachable, Refused
 
 VARIABLE = "intake_inventory_dsn"
 SCHEMA = "intake"
 CONNECT = 10  # seconds to wait for the database, all addresses together
-PASSWORDS = (re.compile(r"(://[^:/@\s]*:)[^@\s]*(@)"), re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)()", re.I))
+PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)[^@\s]*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
 
 
 def dsn_of(value):
@@ -71,10 +72,10 @@ def json(value):
 
 
 def plain(error, dsn):
-    """The first line of an error, without a password."""
+    """The first line of an error, without a password, in whatever form it stands there."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    for pattern in PASSWORDS:
-        for secret in pattern.finditer(dsn):
-            text = text.replace(secret.group(0), secret.group(1) + "***" + secret.group(3))
-        text = pattern.sub(r"\1***\3", text) if pattern.groups == 3 else pattern.sub(r"\1***\2", text)
-    return text
+    for found in PASSWORDS.finditer(dsn):
+        secret = found.group(0)[len(found.group("user") or found.group("word")) :]
+        for form in {secret, secret.strip("'"), unquote(secret)}:
+            text = text.replace(form, "***") if len(form) > 3 else text
+    return PASSWORDS.sub(lambda found: (found.group("user") or found.group("word")) + "***", text)

@@ -52,7 +52,7 @@ def playbook(lab):
 
 @pytest.fixture(scope="module")
 def storage(on):
-    """A storage, a network and the files of a guest that boots in seconds, on both hosts."""
+    """A storage, a network and the files of a guest that boots in seconds, on both hosts; gone afterwards."""
     GUEST["cmdline"] = tiny_guest.CMDLINE
     network = f'virsh net-define /dev/stdin <<<"{NETWORK}" && virsh net-start moving; virsh -q net-list --name'
     bash = {"executable": "/bin/bash"}
@@ -65,6 +65,11 @@ def storage(on):
         results = on(*calls)
     assert not any(result.get("failed") for result in results), results
     assert "moving" in results[2]["stdout"] and "moving" in results[3]["stdout"]
+    yield
+    gone = [(host, "intake_storage", {"name": "moving", "state": "absent"}) for host in ("lab1", "lab2")]
+    on(*gone, ("lab1", "ansible.builtin.shell", {"cmd": "find /srv/vms -mindepth 1 -delete"}))
+    off = "virsh net-destroy moving; virsh net-undefine moving"
+    on(*((host, "ansible.builtin.shell", {"cmd": off}) for host in ("lab1", "lab2")))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 
@@ -13,7 +14,7 @@ import pytest
 from ansible_collections.intake.vms.plugins.module_utils import image_header
 from ansible_collections.intake.vms.plugins.module_utils.checksum import Checksum
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.resources import image_match
+from ansible_collections.intake.vms.plugins.module_utils.resources import image_have, image_match
 from ansible_collections.intake.vms.plugins.module_utils.resources.image import Images
 from ansible_collections.intake.vms.plugins.module_utils.resources.image_contents import Contents
 from ansible_collections.intake.vms.plugins.module_utils.runner import secrets_of
@@ -120,3 +121,13 @@ def test_secrets_of_items_are_known_before_anything_is_logged():
     assert set(secrets_of(item, Images.spec)) == {"beside"}
     assert set(Images.secrets(item)) == {"in-url", "in-sum"}
     assert set(Images.secrets({"checksum": 5})) == set()
+
+
+@pytest.mark.parametrize("record", [{}, {"kind": "image", "format": "qcow2"}], ids=["unknown", "recorded"])
+def test_a_file_that_another_host_removed_is_not_there(tmp_path, monkeypatch, record):
+    """An NFS client still lists it for some seconds; opening it asks the server."""
+    (tmp_path / "x").write_bytes(qcow2())
+    have = image_have.read_image("s", str(tmp_path), "x", record)
+    monkeypatch.setattr(image_have.os, "lstat", lambda path, found=os.lstat(tmp_path / "x"): found)
+    (tmp_path / "x").unlink()
+    assert have["format"] == "qcow2" and image_have.read_image("s", str(tmp_path), "x", record) is None

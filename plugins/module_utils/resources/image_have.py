@@ -16,9 +16,14 @@ def read_image(storage, root, name, record):
     """The `have` of one file, or None where there is none. `record` is its catalogue record, {} for none."""
     path = os.path.join(root, name)
     try:
-        found = os.lstat(path)
-    except FileNotFoundError:
+        return describe(storage, root, name, record, os.lstat(path))
+    except FileNotFoundError:  # from opening it too: an NFS client remembers for seconds what another host removed
         return None
+
+
+def describe(storage, root, name, record, found):
+    """A `have` from what lstat(2), the header and the record say."""
+    path = os.path.join(root, name)
     if not stat.S_ISREG(found.st_mode):
         raise Refused(f"image {name}: {path} is not a plain file", "not_a_file")
     have = {

@@ -49,13 +49,13 @@ def read(volumes, storage, name):
     path = os.path.join(root, name)
     try:
         found = os.lstat(path)
-    except FileNotFoundError:
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(f"volume {name}: {path} is not a regular file", "not_a_file")
+        return describe(storage, name, path, found, Catalogue(root).get(name))
+    except FileNotFoundError:  # from opening it too: an NFS client remembers for seconds what another host removed
         return None
     except OSError as error:
         raise NotReachable(f"volume {name}: {path} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise Refused(f"volume {name}: {path} is not a regular file", "not_a_file")
-    return describe(storage, name, path, found, Catalogue(root).get(name))
 
 
 def describe(storage, name, path, found, record):
