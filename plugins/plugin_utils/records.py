@@ -151,24 +151,36 @@ class Records:
         gone = [entry["name"] for entry in entries if not entry["found"]]
         if gone:
             self.connection.execute("DELETE FROM vms WHERE host_id = %s AND name = ANY(%s)", (self.host.id, gone))
-        found = {entry["found"]["uuid"]: entry["found"] for entry in entries if entry["found"]}
         rows = [{**entry["found"], **row(entry), "host_id": self.host_of(entry["found"])} for entry in entries if entry["found"]]
-        written = [str(key) for (key,) in tables.VMS.write(self.connection, rows)]
+        self.move([one for one in rows if one["host_id"] != self.host.id])
+        found = {(one["host_id"], one["uuid"]): one for one in rows}
+        written = [str(uuid) for _host, uuid in tables.VMS.write(self.connection, rows)]
         if not written:
             return
-        ids = self.connection.execute("SELECT id, uuid::text FROM vms WHERE uuid = ANY(%s::uuid[])", (written,)).fetchall()
+        ids = self.connection.execute("SELECT id, host_id, uuid::text FROM vms WHERE uuid = ANY(%s::uuid[])", (written,)).fetchall()
+        ids = [(number, found[host, uuid]) for number, host, uuid in ids if (host, uuid) in found]
         for table in (tables.DISKS, tables.INTERFACES):
-            self.connection.execute(f"DELETE FROM {table.name} WHERE vm_id = ANY(%s)", ([number for number, _uuid in ids],))
-            devices = [(number, name, device) for number, uuid in ids for name, device in (found[uuid].get(table.name) or {}).items()]
+            self.connection.execute(f"DELETE FROM {table.name} WHERE vm_id = ANY(%s)", ([number for number, _one in ids],))
+            devices = [(number, name, device) for number, one in ids for name, device in (one.get(table.name) or {}).items()]
             table.add(self.connection, [self.device(table, *one) for one in devices])
+
+    def move(self, rows):
+        """Machines that were moved to another host keep what was asked of them."""
+        for one in rows:
+            self.connection.execute(
+                """UPDATE vms SET host_id = %s WHERE host_id = %s AND uuid = %s
+                AND NOT EXISTS (SELECT FROM vms AS there WHERE there.host_id = %s AND there.uuid = vms.uuid)""",
+                (one["host_id"], self.host.id, one["uuid"], one["host_id"]),
+            )
+            self.connection.execute("DELETE FROM vms WHERE host_id = %s AND uuid = %s", (self.host.id, one["uuid"]))
 
     def write_addresses(self, machines):
         """The addresses of machines, the best first, as the guests and the hypervisor know them now."""
         rows = [{"uuid": one["uuid"], "addresses": addresses_of(one)} for one in machines]
         self.connection.execute(
             """UPDATE vms SET addresses = new.addresses FROM jsonb_to_recordset(%s) AS new (uuid uuid, addresses jsonb)
-            WHERE vms.uuid = new.uuid AND vms.addresses IS DISTINCT FROM new.addresses""",
-            (json(rows),),
+            WHERE vms.host_id = %s AND vms.uuid = new.uuid AND vms.addresses IS DISTINCT FROM new.addresses""",
+            (json(rows), self.host.id),
         )
 
     def host_of(self, found):

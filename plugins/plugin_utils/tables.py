@@ -69,10 +69,10 @@ VOLUMES = Table("volumes", ("storage_id", "name"), {**FILES, "backing": "text"})
 IMAGES = Table("images", ("storage_id", "name"), {**FILES, "checksum": "text"})
 VMS = Table(
     "vms",
-    ("uuid",),
+    ("host_id", "uuid"),
     {
-        "uuid": "uuid",
         "host_id": "bigint",
+        "uuid": "uuid",
         "name": "text",
         "state": "text",
         "cpus": "integer",

@@ -55,11 +55,12 @@ def fill(connection, dsn):
         machine(2, "web2", "stopped", labels={"tier": "web", "number": "2"}, description="the second"),
         machine(3, "db", memory=8 * GIB, addresses=["10.0.0.3"], labels={"tier": "db"}),
     ]
-    Records(connection, hosts[0]).write([entry("storage", {**NFS, "uuid": UUID.format(800)}), *files, *(entry("vm", one) for one in machines)])
+    records = Records(connection, hosts[0])
+    records.write([entry("storage", {**NFS, "uuid": UUID.format(800)}), *files, *(entry("vm", one) for one in machines)])
+    records.write_addresses(machines)
     others = [machine(4, EVIL, "paused"), machine(5, PERCENT)]
     records = Records(connection, hosts[1])
     records.write([entry("storage", {**NFS, "uuid": UUID.format(801), "allocation": 50 * GIB}), *(entry("vm", one) for one in others)])
-    records.write_addresses(machines)
     for number, (status, names) in enumerate((("changed", ["web1"]), ("failed", ["web1", "web2"]), ("started", [EVIL]))):
         ledger = Ledger(connection, dsn)
         about = {"host_name": "hv1", "module": "intake_vm", "kind": "vm", "controller": "deploy", "controller_user": "ops", "job": str(number)}

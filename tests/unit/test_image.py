@@ -128,6 +128,7 @@ def test_a_file_that_another_host_removed_is_not_there(tmp_path, monkeypatch, re
     """An NFS client still lists it for some seconds; opening it asks the server."""
     (tmp_path / "x").write_bytes(qcow2())
     have = image_have.read_image("s", str(tmp_path), "x", record)
-    monkeypatch.setattr(image_have.os, "lstat", lambda path, found=os.lstat(tmp_path / "x"): found)
+    found = os.lstat(tmp_path / "x")
+    monkeypatch.setattr(image_have.os, "lstat", lambda path: found)
     (tmp_path / "x").unlink()
     assert have["format"] == "qcow2" and image_have.read_image("s", str(tmp_path), "x", record) is None

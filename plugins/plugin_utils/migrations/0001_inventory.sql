@@ -97,7 +97,7 @@ COMMENT ON TABLE images IS 'What disks are made from';
 
 CREATE TABLE vms (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    uuid uuid NOT NULL UNIQUE,
+    uuid uuid NOT NULL,
     host_id bigint NOT NULL REFERENCES hosts ON DELETE CASCADE,
     name text NOT NULL,
     state text NOT NULL,
@@ -110,11 +110,12 @@ CREATE TABLE vms (
     asked jsonb,
     recorded jsonb NOT NULL,
     asked_at timestamptz,
-    recorded_at timestamptz NOT NULL DEFAULT now()
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (host_id, uuid)
 );
 CREATE INDEX ON vms (host_id, name);
 CREATE INDEX ON vms (name);
-COMMENT ON TABLE vms IS 'Virtual machines, known by the UUID that libvirt gives them, on the host that has them';
+COMMENT ON TABLE vms IS 'Virtual machines, known by the host that has them and the UUID that libvirt there knows them by';
 COMMENT ON COLUMN vms.memory IS 'Bytes';
 COMMENT ON COLUMN vms.addresses IS 'Addresses that were known when it was synced last';
 
