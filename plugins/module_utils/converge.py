@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from .errors import IntakeError, Refused
+from .errors import IntakeError, NotFound, Refused
 
 LIVE, NEXT_BOOT, RESTART, DESTRUCTIVE = "live", "next_boot", "restart", "destructive"
 
@@ -161,9 +161,19 @@ def refuse_twins(resource, wants):
 def plan_item(resource, have, want):
     """The plan of one item, or its refusal as an error in it."""
     try:
+        if want.get("adopt"):
+            refuse_adoption(resource, have, want)
         return resource.plan(have, want)
     except IntakeError as error:
         return Plan(want["name"], error=error)
+
+
+def refuse_adoption(resource, have, want):
+    """Only what exists can be taken over, and not in order to remove it."""
+    if want.get("state") == "absent":
+        raise Refused(f"{resource.noun} {want['name']}: adopt takes it over, state: absent removes it; say one of them", "invalid_options")
+    if have is None:
+        raise NotFound(f"{resource.noun} {want['name']}: does not exist, so it cannot be adopted", f"{resource.noun}_not_found")
 
 
 def shown(resource, plans, haves):

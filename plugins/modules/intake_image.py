@@ -20,6 +20,7 @@ author:
   - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
+  - intake.vms.adoption
 options:
   images:
     description:
@@ -272,6 +273,18 @@ msg:
   type: str
   returned: on failure
   sample: "image debian-12.qcow2: cannot be removed while it is used by volume web1-root.qcow2 (overlay, in storage fast)"
+hypervisor:
+  description: The hypervisor that answered.
+  type: dict
+  returned: when it answered
+  contains:
+    uuid:
+      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
+      type: str
+    hostname:
+      description: The name it has for itself.
+      type: str
+  sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 reason:
   description: A stable word for the first failure.
   type: str

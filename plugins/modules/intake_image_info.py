@@ -157,6 +157,18 @@ unfinished:
       description: The process that works on it now; null where it was interrupted, then the next run of its task goes on with it.
       type: int
       sample: 4711
+hypervisor:
+  description: The hypervisor that answered.
+  type: dict
+  returned: when it answered
+  contains:
+    uuid:
+      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
+      type: str
+    hostname:
+      description: The name it has for itself.
+      type: str
+  sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 """
 
 from ..module_utils.resources.image import INFO_SPEC, Images

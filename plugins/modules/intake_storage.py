@@ -21,6 +21,7 @@ author:
   - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
+  - intake.vms.adoption
 options:
   storages:
     description:
@@ -324,6 +325,18 @@ diff:
   type: list
   elements: dict
   returned: in diff mode
+hypervisor:
+  description: The hypervisor that answered.
+  type: dict
+  returned: when it answered
+  contains:
+    uuid:
+      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
+      type: str
+    hostname:
+      description: The name it has for itself.
+      type: str
+  sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 reason:
   description: A stable word for the first error.
   type: str

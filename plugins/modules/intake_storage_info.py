@@ -187,6 +187,18 @@ storages:
       description: RV(storages[].virtual_size_sum) divided by RV(storages[].capacity); above 1 it can fill up.
       type: float
       sample: 0.42
+hypervisor:
+  description: The hypervisor that answered.
+  type: dict
+  returned: when it answered
+  contains:
+    uuid:
+      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
+      type: str
+    hostname:
+      description: The name it has for itself.
+      type: str
+  sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 """
 
 from ..module_utils.resources.storage import INFO_SPEC, Storages

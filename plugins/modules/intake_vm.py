@@ -22,6 +22,7 @@ author:
   - intake.vms contributors (@intake)
 extends_documentation_fragment:
   - intake.vms.connection.writing
+  - intake.vms.adoption
 options:
   vms:
     description:
@@ -433,6 +434,18 @@ vm:
   description: The machine as it is now, when the call was for one.
   type: dict
   returned: when one machine was asked for
+hypervisor:
+  description: The hypervisor that answered.
+  type: dict
+  returned: when it answered
+  contains:
+    uuid:
+      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
+      type: str
+    hostname:
+      description: The name it has for itself.
+      type: str
+  sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 reason:
   description: A stable word for the first error.
   type: str

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ..module_utils.errors import IntakeError, NotReachable, Refused
 from .controller import Controller, warned
 from .database import connected, sentences
+from .export import options
 from .ledger import Ledger
 from .order import entries_of, order_of
 from .records import Records
@@ -96,6 +97,7 @@ class Recording(Controller):
             with contextlib.suppress(IntakeError), sentences(ledger.dsn):  # a lost database is said when the end is written
                 records = Records(ledger.connection, host)
                 entries = self.storages(records, entries, task_vars) + entries
+                entries = [adopted(entry, records) for entry in entries]
                 entries += self.companions(records, entries, result, task_vars)
         return self.end(ledger, lambda fresh: write(fresh, host, entries, order, result))
 
@@ -132,6 +134,15 @@ class Recording(Controller):
             except IntakeError as error:
                 return error
         return fault
+
+
+def adopted(entry, records):
+    """An entry of a resource that is taken over as it is: all of it was asked for then."""
+    if not (entry["asked"] and entry["asked"].get("adopt")):
+        return entry
+    storages = [{"name": name, "path": path} for name, (_id, path) in records.known.items()]
+    said = {key: value for key, value in entry["asked"].items() if key != "adopt"}
+    return {**entry, "asked": {**options(entry["kind"], entry["found"], storages), **said}}
 
 
 def write(ledger, host, entries, order, result):

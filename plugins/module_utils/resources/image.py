@@ -38,6 +38,7 @@ SPEC = {
     "description": {"type": "str"},
     "labels": {"type": "dict"},
     "new_name": {"type": "str"},
+    "adopt": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 60},
     "url_username": {"type": "str"},
     "url_password": {"type": "str", "no_log": True},

@@ -38,6 +38,7 @@ SPEC = {
     "description": {"type": "str"},
     "labels": {"type": "dict"},
     "confirm": {"type": "str"},
+    "adopt": {"type": "bool", "default": False},
 }
 INFO_SPEC = {
     "names": {"type": "list", "elements": "str"},

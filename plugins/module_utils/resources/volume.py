@@ -33,6 +33,7 @@ SPEC = {
     "labels": {"type": "dict"},
     "new_name": {"type": "str"},
     "new_storage": {"type": "str"},
+    "adopt": {"type": "bool", "default": False},
 }
 INFO_SPEC = {
     "names": {"type": "list", "elements": "str"},

@@ -95,9 +95,10 @@ SPEC = {
     "remove_disks": {"type": "list", "elements": "str"},
     "wait_for": {"type": "str", "choices": ["none", "running", "ip", "agent"], "default": "none"},
     "wait_timeout": {"type": "int", "default": 300},
+    "adopt": {"type": "bool", "default": False},
 }
 
 # What an order to a machine may be made of; anything else in a want describes the machine.
 ORDERS = frozenset(
-    ["name", "state", "purge", "restart", "force_stop", "stop_timeout", "takeover", "remove_disks", "wait_for", "wait_timeout"]
+    ["name", "state", "purge", "restart", "force_stop", "stop_timeout", "takeover", "remove_disks", "wait_for", "wait_timeout", "adopt"]
 )

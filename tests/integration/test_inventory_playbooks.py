@@ -1,0 +1,114 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks of the inventory: what was made by hand is exported and changes nothing; what differs is found; what exists is adopted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from postgres import Postgres
+
+HOST = "virt-host ansible_connection=local ansible_python_interpreter={}\n[hypervisors]\nvirt-host\n"
+DOMAIN = """<domain type='qemu'><name>{name}-xml</name><memory unit='MiB'>96</memory><currentMemory unit='MiB'>64</currentMemory>
+<vcpu current='1'>2</vcpu><os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
+<devices><disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{path}'/><target dev='vdb' bus='virtio'/></disk>
+<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk><controller type='sata'/>
+<interface type='user'><mac address='52:54:00:00:00:77'/><model type='e1000'/></interface>
+<graphics type='vnc' port='-1' passwd='s3cr3t'/><video><model type='vga'/></video></devices></domain>"""
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A PostgreSQL server."""
+    server = Postgres()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def play(ansible_environment, database, tmp_path_factory):
+    """play(playbook, arguments...): ansible-playbook on this host under the name virt-host, recorded."""
+    folder = tmp_path_factory.mktemp("play")
+    (folder / "hosts").write_text(HOST.format(sys.executable))
+    environment = {**ansible_environment, "ANSIBLE_STDOUT_CALLBACK": "default", "INTAKE_INVENTORY_DSN": database.dsn(), "PWD": str(folder)}
+
+    def run(playbook, *arguments, code=0):
+        argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "hosts"), *arguments, str(playbook)]
+        done = subprocess.run(argv, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    run.folder = folder
+    return run
+
+
+def tasks(play, *wanted, code=0):
+    """Tasks as a playbook; what it printed."""
+    path = play.folder / "play.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "hypervisors", "gather_facts": False, "tasks": list(wanted)}]))
+    return play(path, code=code)
+
+
+@pytest.fixture(scope="module")
+def by_hand(play, prefix, module_folder, forget_vms, forget_pool, connection):
+    """Machines of virsh and virt-install, in a pool of virsh."""
+    subprocess.run(["virsh", "-q", "pool-create-as", f"{prefix}-hand-pool", "dir", "--target", module_folder], check=True)
+    subprocess.run(["truncate", "-s", "3M", f"{module_folder}/disk.raw"], check=True)
+    connection.defineXML(DOMAIN.format(name=f"{prefix}-hand", path=f"{module_folder}/disk.raw"))
+    argv = ["virt-install", "--connect", "qemu:///system", "--name", f"{prefix}-hand-inst", "--memory", "64", "--import", "--noreboot", "--noautoconsole"]
+    argv += ["--disk", f"path={module_folder}/inst.qcow2,size=0.01,bus=virtio", "--network", "none", "--osinfo", "generic", "--virt-type", "qemu"]
+    done = subprocess.run([*argv, "--print-xml", "1"], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", f"{module_folder}/inst.qcow2", "10M"], check=True)
+    connection.defineXML(done.stdout)
+    subprocess.run(["virsh", "-q", "pool-refresh", f"{prefix}-hand-pool"], check=True)
+    tasks(play, {"intake.vms.intake_inventory": {"state": "present"}})
+    yield f"{prefix}-hand"
+    forget_vms(f"{prefix}-hand")
+    forget_pool(f"{prefix}-hand-pool")
+
+
+def test_what_was_made_by_hand_is_exported_and_changes_nothing(play, by_hand):
+    play("intake.vms.export", "-e", "export_folder=out")
+    said = yaml.safe_load((play.folder / "out" / "virt-host.yml").read_text())
+    machines = {one["name"]: one for one in said["provision_vms"]}
+    assert machines[f"{by_hand}-xml"]["memory"] == "64MiB" and machines[f"{by_hand}-xml"]["maximum_memory"] == "96MiB"
+    assert {"name": "vdb", "device": "disk", "storage": f"{by_hand}-pool", "volume": "disk.raw", "bus": "virtio", "cache": "none"}.items() <= next(
+        disk for disk in machines[f"{by_hand}-xml"]["disks"] if disk["name"] == "vdb"
+    ).items()
+    assert "s3cr3t" not in (play.folder / "out" / "virt-host.yml").read_text() and f"{by_hand}-inst" in machines
+    assert f"{by_hand}-pool/disk.raw" in [f"{one['storage']}/{one['name']}" for one in said["provision_volumes"]]
+    mine = {f"provision_{kind}": [one for one in said[f"provision_{kind}"] if by_hand in one.get("storage", one["name"])] for kind in ("volumes", "vms")}
+    mine["provision_storages"] = [{**one, "autostart": False} for one in said["provision_storages"] if by_hand in one["name"]]
+    (play.folder / "vars.yml").write_text(yaml.safe_dump(mine))
+    (play.folder / "provision.yml").write_text("[{hosts: hypervisors, gather_facts: false, roles: [intake.vms.provision]}]")
+    done = play(play.folder / "provision.yml", "-e", "@vars.yml", "--diff")
+    # a pool of pool-create is transient, and a storage is kept: nothing else changes
+    assert "changed=1" in done and "persistent" in done, done
+    assert "changed=0" in play(play.folder / "provision.yml", "-e", "@vars.yml", "--diff")
+
+
+def test_drift_fails_with_a_summary_until_it_is_taken_in(play, by_hand):
+    tasks(play, {"intake.vms.intake_inventory": {"state": "synced"}})
+    assert "Nothing differs on virt-host" in play("intake.vms.drift")
+    subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "32M", "--config"], check=True)
+    said = play("intake.vms.drift", code=2)
+    assert "these differ from the inventory: virt-host" in said and "changed  memory" in said and "33554432" in said, said
+    assert "Nothing differs" in play("intake.vms.drift", "-e", '{"drift_ignore": ["memory"]}')
+    subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "64M", "--config"], check=True)
+    assert "Nothing differs" in play("intake.vms.drift")
+
+
+def test_adopted_is_what_it_is_now(play, by_hand, database):
+    refused = tasks(play, {"intake.vms.intake_vm": {"name": f"{by_hand}-none", "adopt": True, "memory": "64MiB"}}, code=2)
+    assert "does not exist, so it cannot be adopted" in refused
+    names = [f"{by_hand}-xml", f"{by_hand}-inst"]
+    adopt = {"intake.vms.intake_vm": {"vms": [{"name": name, "adopt": True} for name in names], "description": "kept by us"}}
+    assert "changed=1" in tasks(play, adopt) and "changed=0" in tasks(play, adopt)
+    asked = database.sql(f"SELECT asked ->> 'memory', asked ->> 'description' FROM intake.vms WHERE name = '{by_hand}-xml'", f"inventory{database.made}")
+    assert asked == ["64MiB|kept by us"]
+    subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "32M", "--config"], check=True)
+    assert "64MiB  67108864  33554432" in " ".join(play("intake.vms.drift", code=2).split(" ")).replace("   ", "  ")
