@@ -1,0 +1,256 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role inventory_db on this machine, with a PostgreSQL cluster of the test's own, dropped at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from golden_image import run_role
+
+PROGRAM = Path("/usr/local/sbin/intake-vms-inventory-backup")
+PASSWORDS = {"owner": "own'er \\pass/%@1", "writer": "writer-secret-1", "reader": "reader-secret-1"}
+ANY = {"owner": "intake_owner", "writer": "intake_writer", "reader": "intake_reader"}
+DENIED = "permission denied"
+
+
+def changed(done):
+    """The number of changed tasks in the recap."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(re.search(r"changed=(\d+)", done.stdout)[1])
+
+
+def as_postgres(*words, **more):
+    """One program as the server's user; answers the finished process."""
+    argv = ["runuser", "-u", "postgres", "--", *map(str, words)]
+    return subprocess.run(argv, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **more)
+
+
+class Cluster:
+    """What a test run has of its own: a cluster's name, a port, a folder for backups."""
+
+    def __init__(self):
+        self.name = f"ivt{uuid.uuid4().hex[:8]}"
+        self.folder = Path(tempfile.mkdtemp(prefix="intake-vms-db-", dir="/var/tmp"))
+        self.folder.chmod(0o711)
+        self.backups = self.folder / "backups"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def role(self, *arguments, **more):
+        """The role, with its variables changed by `more`."""
+        values = {f"inventory_db_{role}_password": password for role, password in PASSWORDS.items()}
+        values |= {"inventory_db_cluster": self.name, "inventory_db_port": self.port, "inventory_db_backup_directory": self.backups}
+        return run_role("inventory_db", *arguments, **(values | more))
+
+    def line(self):
+        """The words of pg_lsclusters about it, [] where there is none."""
+        lines = subprocess.run(["pg_lsclusters", "-h"], capture_output=True, text=True, check=True).stdout.splitlines()
+        return next((line.split() for line in lines if line.split()[1] == self.name), [])
+
+    def sql(self, text, database="inventory"):
+        """What psql says to the superuser."""
+        done = as_postgres("psql", "--port", self.port, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def login(self, role, text="SELECT 1", password=None, database="inventory", host="127.0.0.1", sslmode="prefer"):
+        """What psql says to a role that logs in over TCP: output and errors in one."""
+        environment = dict(os.environ, PGPASSWORD=password or PASSWORDS[role], PGSSLMODE=sslmode)
+        argv = ["psql", "--host", host, "--port", str(self.port), "-XAtq", "-U", ANY[role], "-d", database, "-c", text]
+        done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return done.stdout.strip() + done.stderr.strip()
+
+    def back_up(self, keep=14):
+        """The program as the timer runs it; answers the path of the dump."""
+        done = as_postgres(PROGRAM, self.port, "inventory", self.backups, keep)
+        assert done.returncode == 0, done.stderr
+        return Path(done.stdout.strip())
+
+    def end(self):
+        """Nothing of it is left."""
+        found = self.line()
+        if found:
+            subprocess.run(["pg_dropcluster", "--stop", found[0], self.name], cwd="/", check=True)
+        shutil.rmtree(self.folder)
+        for path in (*Path("/etc/cron.d").glob(f"*{self.name}*"), *Path("/etc/systemd/system").glob(f"*{self.name}*")):
+            path.unlink()
+
+
+@pytest.fixture(scope="module", name="cluster")
+def make():
+    """The role has run once, after a check run that made nothing; the first run's output is in `first`."""
+    if not shutil.which("pg_lsclusters"):
+        pytest.skip("needs the package postgresql")
+    there, made = PROGRAM.exists(), Cluster()
+    try:
+        made.foretold = made.role("--check")
+        made.untouched = not made.line() and not made.backups.exists()
+        made.first = made.role("-vvv", "--diff")
+        assert made.first.returncode == 0, made.first.stdout + made.first.stderr
+        yield made
+    finally:
+        made.end()
+        if not there:
+            PROGRAM.unlink(missing_ok=True)
+
+
+def test_check_mode_on_a_machine_without_the_cluster_foretells_it(cluster):
+    assert changed(cluster.foretold) == 1
+    assert f"make and start the cluster {cluster.name}" in cluster.foretold.stdout
+    assert cluster.untouched
+
+
+def test_second_run_changes_nothing(cluster):
+    assert changed(cluster.role()) == 0
+    assert changed(cluster.role("--check")) == 0
+
+
+def test_passwords_are_in_no_output_and_in_no_log(cluster):
+    log = Path(cluster.line()[6]).read_text(encoding="utf-8")
+    for password in PASSWORDS.values():
+        assert password not in cluster.first.stdout + cluster.first.stderr + log
+    assert "SCRAM-SHA-256$" not in cluster.first.stdout + cluster.first.stderr + log
+
+
+def test_roles_may_do_what_they_are_for_and_no_more(cluster):
+    assert cluster.login("reader", "SELECT count(*) FROM intake.vms") == "0"
+    assert DENIED in cluster.login("reader", "DELETE FROM intake.vms")
+    assert cluster.login("writer", "DELETE FROM intake.vms") == ""
+    for role in ("writer", "reader"):
+        for statement in ("CREATE SCHEMA x", "CREATE TABLE public.x (y int)", "CREATE TEMP TABLE x (y int)", "DELETE FROM intake.schema_versions"):
+            assert DENIED in cluster.login(role, statement)
+    assert cluster.login("owner", "CREATE SCHEMA x; DROP SCHEMA x") == ""
+    assert "must be owner" in cluster.login("owner", "ALTER DATABASE inventory RENAME TO other")
+    assert cluster.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'intake%' AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication)") == "0"
+
+
+def test_others_may_not_connect(cluster):
+    cluster.sql("CREATE ROLE stranger LOGIN PASSWORD 'stranger-1'")
+    environment = dict(os.environ, PGPASSWORD="stranger-1")
+    argv = ["psql", "-h", "127.0.0.1", "-p", str(cluster.port), "-U", "stranger", "-d", "inventory", "-Xc", "SELECT 1"]
+    assert DENIED in subprocess.run(argv, env=environment, capture_output=True, text=True, check=False).stderr
+
+
+def test_a_changed_password_is_changed_in_place_and_logged_nowhere(cluster):
+    cluster.sql("ALTER SYSTEM SET log_statement = 'all'")
+    cluster.sql("SELECT pg_reload_conf()")
+    new = {"inventory_db_reader_password": "another-secret-2"}
+    assert changed(cluster.role("--check", **new)) == 1
+    assert cluster.login("reader") == "1"
+    done = cluster.role("-vvv", **new)
+    assert changed(done) == 1
+    assert "login and password of role intake_reader" in done.stdout
+    assert "authentication failed" in cluster.login("reader")
+    assert cluster.login("reader", password="another-secret-2") == "1"
+    log = Path(cluster.line()[6]).read_text(encoding="utf-8")
+    assert "another-secret-2" not in log + done.stdout
+    assert "SCRAM-SHA-256$" not in log + done.stdout
+    assert changed(cluster.role()) == 1
+    assert cluster.login("reader") == "1"
+    cluster.sql("ALTER SYSTEM RESET log_statement")
+    cluster.sql("SELECT pg_reload_conf()")
+
+
+def test_networks_are_admitted_with_tls_only(cluster):
+    assert "no pg_hba.conf entry" in cluster.login("reader", host=other(cluster))
+    more = {"inventory_db_networks": ["127.0.0.2/32", "2001:db8::/32"], "inventory_db_listen_addresses": ["127.0.0.1", "127.0.0.2"]}
+    assert changed(cluster.role("--check", **more)) == 2
+    assert changed(cluster.role(**more)) > 0
+    assert changed(cluster.role(**more)) == 0
+    rules = cluster.sql("SELECT type || ' ' || address FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256' AND 'intake_owner' = ANY(user_name)")
+    assert "hostssl 127.0.0.2" in rules
+    assert "hostssl 2001:db8::" in rules
+    assert changed(cluster.role()) > 0
+
+
+def test_rights_of_public_are_taken_away_again(cluster):
+    cluster.sql("GRANT CONNECT ON DATABASE inventory TO PUBLIC; GRANT CREATE ON SCHEMA public TO PUBLIC")
+    assert changed(cluster.role("--check")) == 1
+    done = cluster.role()
+    assert changed(done) == 1
+    assert "rights of PUBLIC on the database inventory" in done.stdout
+    assert "rights of PUBLIC on the schema public" in done.stdout
+
+
+def test_a_cluster_that_is_down_is_started(cluster):
+    subprocess.run(["pg_ctlcluster", cluster.line()[0], cluster.name, "stop"], cwd="/", check=True)
+    assert "Would start the cluster" in cluster.role("--check").stdout
+    assert cluster.line()[3] == "down"
+    assert changed(cluster.role()) == 1
+    assert cluster.line()[3] == "online"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"inventory_db_owner": "postgres"}, "three different roles"),
+        ({"inventory_db_reader": "intake_writer"}, "three different roles"),
+        ({"inventory_db_name": 'x"; drop'}, "three different roles"),
+        ({"inventory_db_reader_password": "grüße-grüße"}, "printable ASCII"),
+        ({"inventory_db_reader_password": "with-a-line\n"}, "printable ASCII"),
+        ({"inventory_db_networks": ["10.0.0.0/99"], "inventory_db_listen_addresses": ["*"]}, "networks are written"),
+        ({"inventory_db_networks": ["10.0.0.0/8"]}, "needs inventory_db_listen_addresses"),
+        ({"inventory_db_owner": "elsewhere"}, "has createdb"),
+    ],
+)
+def test_refuses_before_anything_has_moved(cluster, variables, said):
+    cluster.sql("DO $$ BEGIN CREATE ROLE elsewhere CREATEDB; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    done = cluster.role("--check", **variables)
+    assert done.returncode != 0
+    assert said in re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def test_a_backup_is_restored_beside_and_in_place(cluster):
+    cluster.sql("INSERT INTO intake.hosts (uuid, name) VALUES (gen_random_uuid(), 'hv1')")
+    dump = cluster.back_up()
+    assert dump.stat().st_mode & 0o777 == 0o600
+    assert cluster.backups.stat().st_mode & 0o777 == 0o700
+    cluster.sql("DELETE FROM intake.hosts")
+    restore = ["pg_restore", "--port", cluster.port, "--exit-on-error", "--single-transaction"]
+    done = as_postgres(*restore, "--clean", "--if-exists", "--dbname", "inventory", dump)
+    assert done.returncode == 0, done.stderr
+    assert cluster.login("reader", "SELECT name FROM intake.hosts") == "hv1"
+    assert changed(cluster.role()) == 0
+    assert changed(cluster.role(inventory_db_name="second", inventory_db_schema=False, inventory_db_backup=False)) > 0
+    done = as_postgres(*restore, "--dbname", "second", dump)
+    assert done.returncode == 0, done.stderr
+    assert cluster.login("reader", "SELECT name FROM intake.hosts", database="second") == "hv1"
+    assert DENIED in cluster.login("reader", "DELETE FROM intake.hosts", database="second")
+
+
+def test_old_backups_go_when_a_new_one_is_complete(cluster):
+    old, foreign = cluster.backups / "inventory-20200101T000000Z.dump", cluster.backups / "inventory-keep.dump"
+    partial = cluster.backups / ".inventory-20200101T000000Z.dump.partial"
+    for path in (old, foreign, partial):
+        path.touch()
+        os.utime(path, (0, 0))
+    failed = as_postgres(PROGRAM, 1, "inventory", cluster.backups, 1)
+    assert failed.returncode != 0
+    assert old.exists()
+    time.sleep(1)
+    new = cluster.back_up(keep=1)
+    assert new.exists() and foreign.exists()
+    assert not old.exists() and not partial.exists()
+
+
+def test_says_where_nothing_runs_the_backup(cluster):
+    if os.path.isdir("/run/systemd/system") or os.path.exists("/usr/sbin/cron"):
+        pytest.skip("something runs it here")
+    assert "nothing backs up the database until somebody runs" in cluster.first.stdout
+
+
+def other(cluster):
+    """An address of this machine that pg_hba.conf does not name: the server is let listen there by the superuser."""
+    return "127.0.0.2"
