@@ -8,7 +8,7 @@ ON_REQUEST=(lab nfs) # on two emulated hypervisors over SSH: slow, so only by na
 BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
- ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git openssh-client shellcheck sudo"
+ ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git openssh-client shellcheck sudo postgresql"
 # shellcheck source=scripts/bootstrap.sh
 source scripts/bootstrap.sh
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json as encoder
 import os
 import re
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from ..module_utils.errors import IntakeError, NotReachable, Refused
 
 VARIABLE = "intake_inventory_dsn"
 SCHEMA = "intake"
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 CONNECT = 10  # seconds to wait for the database, all addresses together
 PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)[^@\s]*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
 
@@ -63,12 +65,23 @@ def binding():
 
 
 def json(value):
-    """A value as a parameter of type jsonb; ansible-core's tagged strings are strings, NUL is in no text of PostgreSQL."""
-    import json as encoder
-
+    """A value as a parameter of type jsonb."""
     from psycopg.types.json import Jsonb
 
-    return Jsonb(value, dumps=lambda content: encoder.dumps(content, default=str).replace("\\u0000", "\ufffd"))
+    return Jsonb(value, dumps=encoded)
+
+
+def encoded(value):
+    """JSON as PostgreSQL takes it: without NUL, and without halves of characters, which names of files may have."""
+    text = encoder.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return NUL.sub("\\1\ufffd", text)
+
+
+def quoted(text, name):
+    """A statement for the name of a role or table, which cannot be a parameter."""
+    from psycopg import sql
+
+    return sql.SQL(text).format(sql.Identifier(name))
 
 
 def plain(error, dsn):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..module_utils.errors import Refused
-from .database import SCHEMA
+from .database import SCHEMA, quoted
 
 FOLDER = Path(__file__).resolve().parent / "migrations"
 LOCK = 0x1A7A4E  # the key of the advisory lock of migrations
@@ -105,10 +105,8 @@ def may(connection, role, right):
 
 def grant(connection, role, rights):
     """Give a role what it lacks."""
-    from psycopg import sql
-
     for text in (READ, WRITE) if set(rights) - {"SELECT"} else (READ,):
-        connection.execute(sql.SQL(text).format(sql.Identifier(role)))
+        connection.execute(quoted(text, role))
 
 
 def drop(connection):

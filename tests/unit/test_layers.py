@@ -123,3 +123,23 @@ def test_a_module_brings_little_with_it(path):
             seen.add(other)
             waiting.append(other)
     assert sum(other.stat().st_size for other in seen) < ALLOWED.get(path.stem, LARGEST)
+
+
+ROOMS = sorted((PLUGINS / "plugin_utils").glob("*.py"))
+CONTROLLER = [path for folder in ("action", "filter", "inventory", "lookup", "callback") for path in sorted((PLUGINS / folder).glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", [*ROOMS, *CONTROLLER], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_only_one_room_of_the_controller_knows_the_database_driver(path):
+    assert path.stem == "database" or not any(name.partition(".")[0] == "psycopg" for name in imports(path)[0])
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.stem)
+def test_rooms_of_the_controller_import_in_one_direction(path):
+    seen, waiting = set(), [path]
+    while waiting:
+        for other in imports(waiting.pop())[1] - seen:
+            seen.add(other)
+            waiting.append(other)
+    assert path not in seen, f"{path.name} imports itself, through others"
+    assert not any(other.parent.name in ("action", "inventory", "lookup", "modules") for other in seen)
