@@ -20,6 +20,11 @@ CONNECT = 10  # seconds to wait for the database, all addresses together
 PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)[^@\s]*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
 
 
+if os.environ.get(VARIABLE.upper()):  # the process that starts the workers pays for the import, once
+    with contextlib.suppress(ImportError):
+        import psycopg  # noqa: F401
+
+
 def dsn_of(value):
     """The DSN of a task: the value of its variable, else of the environment; None where there is no inventory."""
     return str(value or os.environ.get(VARIABLE.upper()) or "").strip() or None

@@ -78,7 +78,7 @@ class Records:
     def lacks_storages(self, entries):
         """True where entries are in storages that have no row yet."""
         named = {place for entry in entries if entry["kind"] in ("volume", "image") for place in places(entry)}
-        return bool(named - set(self.known)) or (not self.known and any(entry["kind"] == "vm" and entry["found"] for entry in entries))
+        return bool(named - set(self.known)) or (not self.known and any(entry["kind"] == "vm" and has_files(entry["found"]) for entry in entries))
 
     def disk_paths(self, machines):
         """The files of disks that machines of the host are recorded with."""
@@ -209,6 +209,11 @@ def addresses_of(machine):
     known = [one["address"] for one in machine.get("addresses") or ()]
     best = machine.get("address")
     return [*([best] if best else []), *(address for address in known if address != best)]
+
+
+def has_files(machine):
+    """True for a machine with disks that are files."""
+    return bool(machine) and any(disk.get("path") for disk in (machine.get("disks") or {}).values())
 
 
 def is_placed(entry, known):

@@ -8,12 +8,21 @@ from __future__ import annotations
 import sys
 
 import clones
+import inventory
 import machines
 import provisioning
+import recording
 import volumes
 from workbench import Workbench
 
-PARTS = {"vms": machines.measure, "volumes": volumes.measure, "provision": provisioning.measure, "clones": clones.measure}
+PARTS = {
+    "vms": machines.measure,
+    "volumes": volumes.measure,
+    "provision": provisioning.measure,
+    "clones": clones.measure,
+    "recording": recording.measure,
+    "inventory": inventory.measure,
+}
 
 
 def main(asked):
