@@ -44,7 +44,8 @@ def survey(call, kinds, uri):
         if result.get("failed") or result.get("unreachable"):
             raise IntakeError(result.get("msg", "the host is not reached"), result.get("reason", "unreachable"))
         hypervisor, found = result["hypervisor"], result[PLURAL[kind]]
-        storages = storages or {one["name"]: one["health"]["status"] for one in found}
+        if kind == "storage":
+            storages = {one["name"]: one["health"]["status"] for one in found}
         entries += [{"kind": kind, "name": one["name"], "storage": one.get("storage"), "asked": None, "found": one} for one in found]
     return Survey(hypervisor, entries, sorted(name for name, status in storages.items() if status != "ok"))
 
