@@ -9,15 +9,20 @@ import os
 import re
 import shutil
 import socket
+import ssl
+import struct
 import subprocess
 import tempfile
 import time
 import uuid
 from pathlib import Path
 
+import jinja2
 import pytest
-from golden_image import run_role
+import yaml
+from golden_image import ROOT, run_role
 
+ROLE = ROOT / "roles" / "inventory_db"
 PROGRAM = Path("/usr/local/sbin/intake-vms-inventory-backup")
 PASSWORDS = {"owner": "own'er \\pass/%@1", "writer": "writer-secret-1", "reader": "reader-secret-1"}
 ANY = {"owner": "intake_owner", "writer": "intake_writer", "reader": "intake_reader"}
@@ -163,16 +168,49 @@ def test_a_changed_password_is_changed_in_place_and_logged_nowhere(cluster):
     cluster.sql("SELECT pg_reload_conf()")
 
 
+def greeting(cluster, tls):
+    """What the server says to the reader who comes from 127.0.0.3: which kind of login it wants, or its refusal."""
+    words = "".join(f"{word}\0" for word in ("user", "intake_reader", "database", "inventory", "")).encode()
+    with socket.create_connection(("127.0.0.1", cluster.port), timeout=10, source_address=("127.0.0.3", 0)) as connection:
+        if tls:
+            connection.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
+            assert connection.recv(1) == b"S"
+            connection = ssl._create_unverified_context().wrap_socket(connection)
+        connection.sendall(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
+        return connection.recv(4096).decode(errors="replace")
+
+
+def certificate(folder):
+    """Variables that name a new certificate and its key, which only the server reads."""
+    files = {"inventory_db_ssl_certificate": folder / "server.crt", "inventory_db_ssl_key": folder / "server.key"}
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-out", *files.values()]
+    subprocess.run([*argv[:-1], "-keyout", argv[-1]], check=True, capture_output=True)
+    shutil.chown(files["inventory_db_ssl_key"], "postgres")
+    return files
+
+
+def test_networks_are_not_admitted_where_the_server_has_no_tls(cluster):
+    if cluster.sql("SHOW ssl") == "on":
+        pytest.skip("this machine has a certificate that PostgreSQL takes for a new cluster")
+    more = {"inventory_db_networks": ["127.0.0.3/32"], "inventory_db_listen_addresses": ["localhost"]}
+    done = cluster.role("--check", **more)
+    assert done.returncode != 0
+    assert "this server has none" in done.stdout
+
+
 def test_networks_are_admitted_with_tls_only(cluster):
-    assert "no pg_hba.conf entry" in cluster.login("reader", host=other(cluster))
-    more = {"inventory_db_networks": ["127.0.0.2/32", "2001:db8::/32"], "inventory_db_listen_addresses": ["127.0.0.1", "127.0.0.2"]}
+    more = {"inventory_db_networks": ["127.0.0.3/32", "2001:db8::/32"], "inventory_db_listen_addresses": ["localhost", "127.0.0.2"]}
+    more |= certificate(cluster.folder)
+    assert "no pg_hba.conf entry" in greeting(cluster, tls=False)
     assert changed(cluster.role("--check", **more)) == 2
-    assert changed(cluster.role(**more)) > 0
+    assert changed(cluster.role(**more)) == 4  # two files, a restart and a reload
     assert changed(cluster.role(**more)) == 0
-    rules = cluster.sql("SELECT type || ' ' || address FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256' AND 'intake_owner' = ANY(user_name)")
-    assert "hostssl 127.0.0.2" in rules
-    assert "hostssl 2001:db8::" in rules
-    assert changed(cluster.role()) > 0
+    assert cluster.login("reader", host="127.0.0.2") == "1"
+    assert "SCRAM-SHA-256" in greeting(cluster, tls=True)
+    assert "no pg_hba.conf entry" in greeting(cluster, tls=False)
+    assert changed(cluster.role(**more, inventory_db_require_ssl=False)) == 2
+    assert "SCRAM-SHA-256" in greeting(cluster, tls=False)
+    assert changed(cluster.role()) == 4
 
 
 def test_rights_of_public_are_taken_away_again(cluster):
@@ -251,6 +289,42 @@ def test_says_where_nothing_runs_the_backup(cluster):
     assert "nothing backs up the database until somebody runs" in cluster.first.stdout
 
 
-def other(cluster):
-    """An address of this machine that pg_hba.conf does not name: the server is let listen there by the superuser."""
-    return "127.0.0.2"
+def rendered(name, folder):
+    """A template of the role as a file, with the values of an ordinary server."""
+    values = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    values["__inventory_db_backup_command"] = f"{PROGRAM} 5432 inventory /var/backups/intake-vms-inventory 14"
+    text = jinja2.Template((ROLE / "templates" / f"backup.{name}.j2").read_text(encoding="utf-8"), trim_blocks=True).render(values)
+    path = folder / f"backup.{name}"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    return path
+
+
+def test_systemd_understands_the_units(cluster, tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("needs systemd-analyze")
+    units = [rendered(name, tmp_path) for name in ("service", "timer")]
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if str(tmp_path) in line or line.startswith("backup.")], done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_line_for_cron_has_five_fields_a_user_and_the_program(tmp_path):
+    words = rendered("cron", tmp_path).read_text(encoding="utf-8").splitlines()[-1].split()
+    assert words[:7] == ["30", "2", "*", "*", "*", "postgres", str(PROGRAM)]
+
+
+def test_the_documented_statements_make_the_same_by_hand(cluster):
+    page = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
+    text = page.partition("```sql\n")[2].partition("```")[0]
+    for role in ANY.values():
+        text = text.replace(f"\\password {role}\n", f"ALTER ROLE by_hand_{role} PASSWORD 'by-hand-1';\n")
+        text = re.sub(rf"\b{role}\b", f"by_hand_{role}", text)
+    text = text.replace("DATABASE inventory", "DATABASE by_hand").replace("connect inventory", "connect by_hand")
+    argv = ["runuser", "-u", "postgres", "--", "psql", "--port", str(cluster.port), "-Xq", "-v", "ON_ERROR_STOP=1"]
+    done = subprocess.run(argv, cwd="/", input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = {f"inventory_db_{role}": f"by_hand_{name}" for role, name in ANY.items()}
+    passwords = {f"inventory_db_{role}_password": "by-hand-1" for role in ANY}
+    done = cluster.role("--check", inventory_db_name="by_hand", inventory_db_schema=False, inventory_db_backup=False, **names, **passwords)
+    assert changed(done) == 1  # the block of pg_hba.conf, and nothing in the database
+    assert "Say what it said, which has no secrets in it] ***\nskipping" in done.stdout

@@ -25,6 +25,7 @@ MIGHT = ("superuser", "createrole", "createdb", "replication", "bypassrls")
 
 SERVER = """SELECT json_build_object(
   'standby', pg_is_in_recovery(),
+  'tls', current_setting('ssl') = 'on',
   'rules', (SELECT json_agg(format('line %s: %s', line_number, error)) FROM pg_hba_file_rules WHERE error IS NOT NULL),
   'encoding', (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = :'database'),
   'rights', (SELECT json_agg(json_build_array(coalesce(rolname, ''), privilege_type))
@@ -92,6 +93,11 @@ def refuse(order, have):
         sys.exit(f"inventory_db: the cluster {order['cluster']} is a standby; run the role on its primary")
     if have["rules"]:
         sys.exit(f"inventory_db: pg_hba.conf has errors, so that the server keeps its old rules: {'; '.join(have['rules'])}")
+    if order["needs_tls"] and not have["tls"]:
+        sys.exit(
+            "inventory_db: networks are admitted with TLS only, and this server has none (ssl is off, or its certificate could not be read); "
+            "set inventory_db_ssl_certificate and inventory_db_ssl_key, or inventory_db_require_ssl: false"
+        )
     if have["encoding"] not in (None, "UTF8"):
         sys.exit(f"inventory_db: the database {order['database']} has the encoding {have['encoding']}, needed is UTF8; name another database")
     for name, role in sorted(have["roles"].items()):
