@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json as encoder
 import os
 import re
@@ -22,7 +23,7 @@ PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)[^@\s]*(?=@)|(?P<word>password\s
 
 if os.environ.get(VARIABLE.upper()):  # the process that starts the workers pays for the import, once
     with contextlib.suppress(ImportError):
-        import psycopg  # noqa: F401
+        importlib.import_module("psycopg")
 
 
 def dsn_of(value):
@@ -94,6 +95,6 @@ def plain(error, dsn):
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     for found in PASSWORDS.finditer(dsn):
         secret = found.group(0)[len(found.group("user") or found.group("word")) :]
-        for form in {secret, secret.strip("'"), unquote(secret)}:
+        for form in (secret, secret.strip("'"), unquote(secret)):
             text = text.replace(form, "***") if len(form) > 3 else text
     return PASSWORDS.sub(lambda found: (found.group("user") or found.group("word")) + "***", text)

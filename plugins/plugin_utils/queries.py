@@ -89,6 +89,9 @@ def statement(asked):
     return f"SELECT {chosen} FROM {KINDS[kind].source}{where} ORDER BY {sort} LIMIT {parameters.add(asked['limit'] + 1)}", parameters
 
 
+PARAMETERS = "params: write a list of values for %s, or a dictionary for %(name)s"
+
+
 def parameters_of(given):
     """The parameters of a statement of the user's, None without; ad hoc they are JSON."""
     try:
@@ -98,7 +101,7 @@ def parameters_of(given):
             return {str(name): parameter(one) for name, one in given.items()}
         return given if given is None else [parameter(one) for one in check_type_list(given)]
     except (TypeError, ValueError):
-        raise Refused("params: write a list of values for %s, or a dictionary for %(name)s", "invalid_params") from None
+        raise Refused(PARAMETERS, "invalid_params") from None
 
 
 def parameter(given):
