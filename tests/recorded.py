@@ -97,7 +97,9 @@ class Recorded:
 
     def sessions(self):
         """PIDs of the server's processes that serve plays."""
-        return self.rows("SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND application_name LIKE 'intake.vms %%'", self.database)
+        return self.rows(
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND application_name LIKE 'intake.vms %%'", self.database
+        )
 
 
 def ended(process):

@@ -14,6 +14,7 @@ import contextlib
 from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.errors import IntakeError, NotReachable, Refused
+from ..module_utils.runner import HIDDEN
 from .controller import Controller, warned
 from .database import connected, sentences
 from .export import options
@@ -151,7 +152,8 @@ def write(ledger, host, entries, order, result):
         Records(ledger.connection, host).write(entries)
     changed = [name for name, report in zip(order.names, result.get("resources") or ()) if report["changed"]]
     ends = {"unreachable": result.get("unreachable"), "failed": result.get("failed"), "changed": result.get("changed")}
-    ledger.end(next((status for status, holds in ends.items() if holds), "unchanged"), host and host.id, changed, result.get("msg"))
+    said = HIDDEN if order.arguments is None and result.get("msg") else result.get("msg")
+    ledger.end(next((status for status, holds in ends.items() if holds), "unchanged"), host and host.id, changed, said)
 
 
 def told(result, fault, best_effort):
