@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .records import lasting
+from .machines import lasting
 
 COLUMNS = {"KIND": "kind", "NAME": "where", "DRIFT": "drift", "FIELD": "field", "ASKED": "asked", "RECORDED": "recorded", "FOUND": "found"}
 COLUMNS["SINCE"] = "since"

@@ -15,7 +15,7 @@ from ..module_utils import bounded
 from ..module_utils.errors import IntakeError
 from . import schema
 from .database import connected, sentences
-from .records import addresses_of
+from .machines import addresses_of
 
 DEFINED = ("autostart", "description", "labels", "cpus", "maximum_cpus", "memory", "maximum_memory", "virt_type", "machine", "firmware")
 DEVICES = ("disks", "interfaces")
