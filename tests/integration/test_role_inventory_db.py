@@ -193,7 +193,7 @@ def test_networks_are_not_admitted_where_the_server_has_no_tls(cluster):
     if cluster.sql("SHOW ssl") == "on":
         pytest.skip("this machine has a certificate that PostgreSQL takes for a new cluster")
     more = {"inventory_db_networks": ["127.0.0.3/32"], "inventory_db_listen_addresses": ["localhost"]}
-    done = cluster.role("--check", **more)
+    done = cluster.role(**more)
     assert done.returncode != 0
     assert "this server has none" in done.stdout
 
@@ -240,6 +240,8 @@ def test_a_cluster_that_is_down_is_started(cluster):
         ({"inventory_db_reader_password": "with-a-line\n"}, "printable ASCII"),
         ({"inventory_db_networks": ["10.0.0.0/99"], "inventory_db_listen_addresses": ["*"]}, "networks are written"),
         ({"inventory_db_networks": ["10.0.0.0/8"]}, "needs inventory_db_listen_addresses"),
+        ({"inventory_db_networks": ["10.0.0.999/8"], "inventory_db_listen_addresses": ["*"]}, "does not appear to be"),
+        ({"inventory_db_ssl_certificate": "/etc/hostname", "inventory_db_ssl_key": "/etc/hostname"}, "postgres cannot use /etc/hostname"),
         ({"inventory_db_owner": "elsewhere"}, "has createdb"),
     ],
 )
@@ -248,6 +250,18 @@ def test_refuses_before_anything_has_moved(cluster, variables, said):
     done = cluster.role("--check", **variables)
     assert done.returncode != 0
     assert said in re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def test_a_cluster_that_would_not_start_again_is_not_restarted(cluster):
+    rules = Path("/etc/postgresql", cluster.line()[0], cluster.name, "pg_hba.conf")
+    before = rules.read_text(encoding="utf-8")
+    rules.write_text(f"{before}host all all 10.0.0.0/99 reject\n", encoding="utf-8")
+    done = cluster.role(inventory_db_listen_addresses=["127.0.0.1", "127.0.0.2"])
+    rules.write_text(before, encoding="utf-8")
+    assert done.returncode != 0
+    assert "would not start again with its files: pg_hba.conf line" in done.stdout
+    assert cluster.line()[3] == "online"
+    assert changed(cluster.role()) == 0
 
 
 def test_a_backup_is_restored_beside_and_in_place(cluster):

@@ -26,7 +26,7 @@ MIGHT = ("superuser", "createrole", "createdb", "replication", "bypassrls")
 SERVER = """SELECT json_build_object(
   'standby', pg_is_in_recovery(),
   'tls', current_setting('ssl') = 'on',
-  'rules', (SELECT json_agg(format('line %s: %s', line_number, error)) FROM pg_hba_file_rules WHERE error IS NOT NULL),
+  'rules', (SELECT json_agg(format('line %s: %s', line_number, error)) FROM pg_hba_file_rules WHERE error NOT LIKE '%cannot match because%'),
   'encoding', (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = :'database'),
   'rights', (SELECT json_agg(json_build_array(coalesce(rolname, ''), privilege_type))
     FROM pg_database CROSS JOIN aclexplode(coalesce(datacl, acldefault('d', datdba))) AS given LEFT JOIN pg_roles ON pg_roles.oid = grantee
@@ -91,13 +91,13 @@ def refuse(order, have):
     """End before anything has moved."""
     if have["standby"]:
         sys.exit(f"inventory_db: the cluster {order['cluster']} is a standby; run the role on its primary")
-    if have["rules"]:
-        sys.exit(f"inventory_db: pg_hba.conf has errors, so that the server keeps its old rules: {'; '.join(have['rules'])}")
     if order["needs_tls"] and not have["tls"]:
         sys.exit(
             "inventory_db: networks are admitted with TLS only, and this server has none (ssl is off, or its certificate could not be read); "
             "set inventory_db_ssl_certificate and inventory_db_ssl_key, or inventory_db_require_ssl: false"
         )
+    if have["rules"]:
+        sys.exit(f"inventory_db: pg_hba.conf has errors, so that the server keeps its old rules: {'; '.join(have['rules'])}")
     if have["encoding"] not in (None, "UTF8"):
         sys.exit(f"inventory_db: the database {order['database']} has the encoding {have['encoding']}, needed is UTF8; name another database")
     for name, role in sorted(have["roles"].items()):
