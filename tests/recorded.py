@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import json
 import os
@@ -104,14 +105,22 @@ class Recorded:
 
 def ended(process):
     """What a play said when it ended: results in their order, all output, exit code."""
-    output, _nothing = process.communicate(timeout=300)
+    output, _nothing = process.communicate(timeout=150)
     told = [json.loads(line[len("RESULT ") :]) for line in output.splitlines() if line.startswith("RESULT ")]
     return SimpleNamespace(results=[result for _host, result in told], hosts=[host for host, _result in told], output=output, code=process.returncode)
 
 
 def kill(process):
-    """kill -9 of a play with all its processes."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """kill -9 of a play with all its processes, its workers' sessions included."""
+    doomed = [process.pid]
+    for pid in doomed:
+        with contextlib.suppress(FileNotFoundError):
+            os.kill(pid, signal.SIGSTOP)
+            for children in glob.glob(f"/proc/{pid}/task/*/children"):
+                with open(children, encoding="ascii") as file:
+                    doomed += [int(child) for child in file.read().split()]
+    for pid in doomed:
+        os.kill(pid, signal.SIGKILL)
     process.communicate()
 
 

@@ -74,7 +74,7 @@ class ActionModule(Controller):
         ledger, name = Ledger(connection, dsn), self.names(params["uri"], task_vars)[0]
         kinds = [kind for kind in KINDS if kind in ("storage", *params["kinds"])]
         for kind in kinds:
-            ledger.lock(ledger.host_uuid(name) or name, kind, None, params["lock_timeout"])
+            ledger.lock(ledger.hosts(name), kind, None, params["lock_timeout"])
         seen = survey.survey(lambda module, arguments: self.call(module, arguments, task_vars), kinds, params["uri"])
         with connection.transaction(force_rollback=params["state"] == "checked" or self._task.check_mode):
             records = Records(connection, self.host(seen.hypervisor, params["uri"], task_vars))

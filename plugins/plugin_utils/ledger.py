@@ -14,6 +14,7 @@ from .database import binding, json
 
 MANY = 100  # a call with more resources locks their kind on the host instead: the server's table of locks is not endless
 CHANNEL = "intake_vms"
+CALL = "SELECT key, shared, CASE WHEN shared THEN {0}_shared(key) ELSE {0}(key) END FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (key, shared)"
 
 
 class Ledger:
@@ -27,24 +28,25 @@ class Ledger:
         """The same entry on another connection, without the locks."""
         return Ledger(connection, self.dsn, self.number)
 
-    def host_uuid(self, name):
-        """The UUID of the host that was reached by this name of the Ansible inventory before, or None."""
-        rows = self.connection.execute("SELECT uuid::text FROM hosts JOIN host_names ON host_id = id WHERE host_names.name = %s", (name,)).fetchone()
-        return rows and rows[0]
+    def hosts(self, name):
+        """What a host is locked by: its name in the Ansible inventory, and its UUID where it was reached by that name before."""
+        rows = self.connection.execute("SELECT uuid::text FROM hosts JOIN host_names ON host_id = id WHERE host_names.name = %s", (name,))
+        return [name, *(uuid for (uuid,) in rows)]
 
-    def lock(self, host, kind, names, seconds):
+    def lock(self, hosts, kind, names, seconds):
         """Hold these resources of a host, all of the kind without names, until the connection ends.
 
         Refused with who has them after so many seconds.
         """
-        whole, single = f"{host}/{kind}", names if names and len(names) <= MANY else []
-        keys = [(key_of(whole), "_shared" if single else ""), *((key, "") for key in sorted(key_of(f"{whole}/{name}") for name in single))]
+        single = names if names and len(names) <= MANY else []
+        keys = [(key_of(f"{host}/{kind}"), bool(single)) for host in hosts]
+        keys += [(key, False) for key in sorted({key_of(f"{host}/{kind}/{name}") for host in hosts for name in single})]
         if self.taken(keys):
             return
         deadline = time.monotonic() + seconds
-        for key, mode in keys:
+        for key, shared in keys:
             try:
-                self.wait(key, mode, max(0.001, deadline - time.monotonic()))
+                self.wait(key, shared, max(0.001, deadline - time.monotonic()))
             except binding().errors.LockNotAvailable:
                 holder = self.holder(key) or "another run"
                 which = f"{kind} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}" if names else f"every {kind} of the host"
@@ -52,20 +54,18 @@ class Ledger:
 
     def taken(self, keys):
         """True where all locks were free and are ours now, by one question; else none of them is."""
-        (whole, mode), wanted = keys[0], [key for key, _mode in keys[1:]]
-        got = self.connection.execute(
-            f"SELECT pg_try_advisory_lock{mode}(%s), coalesce((SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key), true)",
-            (whole, wanted),
-        ).fetchone()
-        if not all(got) and wanted:
-            self.connection.execute("SELECT pg_advisory_unlock_all()")
-        return all(got)
+        got = self.connection.execute(CALL.format("pg_try_advisory_lock"), ([key for key, _shared in keys], [shared for _key, shared in keys])).fetchall()
+        if all(free for _key, _shared, free in got):
+            return True
+        ours = [(key, shared) for key, shared, free in got if free]
+        self.connection.execute(CALL.format("pg_advisory_unlock"), ([key for key, _shared in ours], [shared for _key, shared in ours]))
+        return False
 
-    def wait(self, key, mode, seconds):
+    def wait(self, key, shared, seconds):
         """Wait for one lock; the locks are waited for in the same order by everyone."""
         with self.connection.transaction():
             self.connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{max(1, int(seconds * 1000))}ms",))
-            self.connection.execute(f"SELECT pg_advisory_lock{mode}(%s)", (key,))
+            self.connection.execute(CALL.format("pg_advisory_lock"), ([key], [shared]))
 
     def holder(self, key):
         """Who has a lock, from the journal, or what its session calls itself."""

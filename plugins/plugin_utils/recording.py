@@ -86,7 +86,7 @@ class Recording(Controller):
         about = {"host_name": name, "module": self.module, "kind": order.kind, "names": order.names, "arguments": order.arguments}
         with sentences(dsn):
             ledger = Ledger(stack.enter_context(connected(dsn, self.purpose(task_vars))), dsn)
-            ledger.lock(ledger.host_uuid(name) or name, order.kind, order.names, order.lock_timeout)
+            ledger.lock(ledger.hosts(name), order.kind, order.names, order.lock_timeout)
             ledger.begin({**self.who(task_vars), **about})
         return ledger
 
