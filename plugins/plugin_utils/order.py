@@ -45,19 +45,17 @@ def order_of(resource, args, secret=False):
     items = [{**flat, **said(item)} for item in params.get(resource.plural, [{}])]
     if not all(item.get("name") for item in items):
         raise Refused(f"every {resource.noun} needs a name", "name_missing")
-    entries = [{"name": str(item["name"]), "storage": item.get("storage"), "asked": None if secret else shown(item, resource)} for item in items]
-    arguments = None if secret else shown({**params, resource.plural: [entry["asked"] for entry in entries]} if resource.plural in params else params, resource)
+    secrets = {str(value) for item in (flat, *items) for value in (*secrets_of(item, resource.spec), *resource.secrets(item)) if value}
+    asked = [None if secret else without(hidden(item), secrets) for item in items]
+    entries = [{"name": str(item["name"]), "storage": item.get("storage"), "asked": kept} for item, kept in zip(items, asked)]
+    arguments = None if secret else without(hidden({key: value for key, value in params.items() if key != resource.plural}), secrets)
+    if arguments is not None and resource.plural in params:
+        arguments[resource.plural] = asked
     return Order(resource.noun, entries, arguments, known["lock_timeout"], known["uri"])
 
 
-def shown(item, resource):
-    """Options without secrets: those that are named so, and every value that is one wherever it stands."""
-    secrets = {*secrets_of(item, resource.spec), *resource.secrets(item)}
-    return without(hidden(item), {str(secret) for secret in secrets if secret})
-
-
 def without(value, secrets):
-    """A copy in which no secret is left."""
+    """A copy in which no secret is left, wherever it stands."""
     if isinstance(value, dict):
         return {key: without(inner, secrets) for key, inner in value.items() if not key.startswith("_")}
     if isinstance(value, list):
