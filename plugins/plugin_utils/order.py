@@ -47,7 +47,7 @@ def order_of(resource, args, secret=False):
         raise Refused(f"every {resource.noun} needs a name", "name_missing")
     secrets = {str(value) for item in (flat, *items) for value in (*secrets_of(item, resource.spec), *resource.secrets(item)) if value}
     asked = [None if secret else without(hidden(item), secrets) for item in items]
-    entries = [{"name": str(item["name"]), "storage": item.get("storage"), "asked": kept} for item, kept in zip(items, asked)]
+    entries = [{"name": str(item["name"]), "storage": item.get("storage") and str(item["storage"]), "asked": kept} for item, kept in zip(items, asked)]
     arguments = None if secret else without(hidden({key: value for key, value in params.items() if key != resource.plural}), secrets)
     if arguments is not None and resource.plural in params:
         arguments[resource.plural] = asked

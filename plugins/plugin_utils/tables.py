@@ -48,8 +48,9 @@ class Table:
         return f"INSERT INTO {self.name} ({columns}) SELECT {columns} FROM {self.source()}"
 
     def write(self, connection, rows):
-        """The keys of the rows that were new or different."""
-        return connection.execute(self.upsert(), (json(rows),)).fetchall() if rows else []
+        """The keys of the rows that were new or different. All write in the order of keys, so that nobody waits for one who waits for him."""
+        ordered = sorted(rows, key=lambda row: [str(row[name]) for name in self.key])
+        return connection.execute(self.upsert(), (json(ordered),)).fetchall() if rows else []
 
     def add(self, connection, rows):
         """Rows of which nothing is there."""
@@ -87,6 +88,4 @@ DISKS = Table(
     ("vm_id", "name"),
     {"vm_id": "bigint", "name": "text", "device": "text", "target": "text", "bus": "text", "path": "text", "storage_id": "bigint"},
 )
-INTERFACES = Table(
-    "interfaces", ("vm_id", "name"), {"vm_id": "bigint", "name": "text", "mac": "macaddr", "type": "text", "source": "text", "model": "text"}
-)
+INTERFACES = Table("interfaces", ("vm_id", "name"), {"vm_id": "bigint", "name": "text", "mac": "macaddr", "type": "text", "source": "text", "model": "text"})

@@ -52,6 +52,11 @@ def test_what_no_module_would_take_is_refused(arguments):
         order_of(Vms, arguments)
 
 
+def test_names_are_text():
+    order = order_of(Volumes, {"volumes": [{"name": 7, "storage": 3, "size": "1MiB"}, {"name": "a", "size": "1MiB"}]})
+    assert order.names == ["3/7", "a"] and order.items[0]["storage"] == "3"
+
+
 def test_no_items_are_no_names():
     assert order_of(Vms, {"vms": []}).names == []
 
