@@ -95,6 +95,24 @@ def test_a_life_is_recorded(recorded, unique, folder, forget_vms, forget_pool):
         forget_pool(unique)
 
 
+def test_what_is_renamed_moved_or_made_anew_is_one_row(recorded, unique, storage, vm, forget_vms):
+    place = {"storage": storage.name, "format": "raw"}
+    results = recorded.play(
+        task("intake_volume", {**place, "name": "old.raw", "size": "1MiB", "description": "same"}),
+        task("intake_volume", {**place, "name": "old.raw", "size": "2MiB", "new_name": "new.raw"}),
+        task("intake_volume", {**place, "name": "old.raw", "size": "2MiB", "new_name": "new.raw"}),
+        task("intake_vm", {**vm, "disks": [{"name": "root", "storage": storage.name, "volume": "new.raw"}]}),
+        {"ansible.builtin.command": f"virsh undefine {unique}"},
+        task("intake_vm", {**vm, "memory": "24MiB"}),
+        task("intake_inventory", {"state": "checked"}),
+    )
+    assert not [one["msg"] for one in results if one.get("failed")]
+    assert recorded.rows("SELECT name, size, description FROM volumes") == [("new.raw", 2 << 20, "same")]
+    assert recorded.rows("SELECT memory FROM vms WHERE name = %s", unique) == [24 << 20]
+    assert recorded.rows("SELECT count(*) FROM disks") == [0]
+    assert not drift_of(results[-1], unique) and not drift_of(results[-1], storage.name)
+
+
 def test_check_mode_and_plays_without_an_inventory_touch_no_database(recorded, vm, tmp_path):
     before = recorded.rows("SELECT count(*) FROM operations")
     (tmp_path / "psycopg").mkdir()
