@@ -17,7 +17,7 @@ from ..plugin_utils.records import KINDS, Records
 
 SPEC = {
     "state": {"type": "str", "choices": ["present", "absent", "synced", "checked"], "default": "present"},
-    "dsn": {"type": "str"},
+    "dsn": {"type": "str", "no_log": True},
     "confirm": {"type": "str"},
     "readers": {"type": "list", "elements": "str", "default": []},
     "writers": {"type": "list", "elements": "str", "default": []},

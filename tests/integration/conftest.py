@@ -22,6 +22,7 @@ import shared_storage
 import tiny_guest as tiny_guests
 from forked import Forks
 from http_source import http_source
+from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -49,10 +50,25 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def ansible_environment():
-    """An environment in which Ansible sees this checkout as the collection, and nothing else of the user's."""
+def inventory_dsn():
+    """A database in which all that the modules do under Ansible is recorded."""
+    from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
+
+    shared_storage.needs_ansible()
+    server = Postgres()
+    dsn = server.dsn()
+    with database.connected(dsn) as connection:
+        schema.migrate(connection)
+    yield dsn
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def ansible_environment(inventory_dsn):
+    """An environment in which Ansible sees this checkout as the collection, records in a database, and has nothing else of the user's."""
     shared_storage.needs_ansible()
     return {
+        "INTAKE_INVENTORY_DSN": inventory_dsn,
         **os.environ,
         "PATH": f"{os.path.dirname(sys.executable)}:/usr/sbin:/usr/bin:/sbin:/bin",
         "ANSIBLE_CONFIG": str(COLLECTIONS / "ansible.cfg"),
@@ -63,6 +79,13 @@ def ansible_environment():
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
     }
+
+
+@pytest.fixture
+def unrecorded(request, monkeypatch):
+    """No database, whose locks would come before those of the host."""
+    if not shared_storage.ASKED:
+        monkeypatch.delitem(request.getfixturevalue("ansible_environment"), "INTAKE_INVENTORY_DSN")
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def background(ansible_environment):
 def result(play):
     """What the play's task returned."""
     line = [line for line in play.communicate()[0].splitlines() if line.startswith("RESULT ")][0]
-    return json.loads(line[len("RESULT ") :])
+    return json.loads(line[len("RESULT ") :])[1]
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_two_plays_make_one_machine(name, storage, background, connection, tiny_
     assert count(connection, name) == 1 and not [entry for entry in os.listdir(storage.path) if entry.startswith(".intake-")]
 
 
-def test_a_play_waits_for_its_turn_as_long_as_it_may(name, background, holder, run_module, tiny_guest):
+def test_a_play_waits_for_its_turn_as_long_as_it_may(name, background, holder, run_module, tiny_guest, unrecorded):
     machine = f"{name}-0"
     made = run_module("intake_vm", name=machine, state="running", wait_for="agent", **tiny_guest.saying("deaf"))
     assert not made.get("failed"), made["msg"]

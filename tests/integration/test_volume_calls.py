@@ -131,7 +131,7 @@ def test_full_while_it_is_copied_or_converted(disk_storage, storage, run_module,
     ensure("intake_volume", **move)
 
 
-def test_two_plays_at_once(disk_storage, background, run_module):
+def test_two_plays_at_once(disk_storage, background, run_module, unrecorded):
     """The second says who holds the volume, or waits for its turn and finds nothing to do."""
     storage = disk_storage("1200M")
     noise(f"{storage.path}/source.raw", BIG)

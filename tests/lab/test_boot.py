@@ -67,7 +67,7 @@ def until(lab, condition, seconds):
     lab.run("lab2", f"for i in $(seq {seconds // 3}); do {condition} && exit 0; sleep 3; done; {told}; exit 1", timeout=seconds + 120)
 
 
-@pytest.mark.parametrize("way", SERVER)
+@pytest.mark.parametrize("way", [pytest.param("refuses"), pytest.param("is silent", marks=pytest.mark.core)])
 def test_storages_and_machines_come_when_the_server_does(lab, prepared, way):
     leave, come = SERVER[way]
     lab.run("lab1", leave)
@@ -88,6 +88,7 @@ def test_storages_and_machines_come_when_the_server_does(lab, prepared, way):
     lab.run("lab2", "virsh start here; sync")
 
 
+@pytest.mark.core
 def test_a_second_run_changes_nothing(provision, prepared):
     again = provision()
     assert not any(result.get("changed") or result.get("failed") for result in again), again

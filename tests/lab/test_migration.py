@@ -111,6 +111,7 @@ def moves(results):
     return [entry["name"] for entry in entries if {"verb": "move", "name": "host", "risk": "live"} in entry["steps"]]
 
 
+@pytest.mark.core
 def test_a_running_machine_goes_on_on_the_other_host(on, guest):
     move = TO_LAB2[1:]
     before = told(on(TO_LAB1, ("lab1", *agent(EXEC)))[1])["pid"]

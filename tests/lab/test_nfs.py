@@ -120,6 +120,7 @@ def test_a_volume_is_the_same_on_every_host_and_has_one_writer(lab, shared):
     thrice(lab, "lab2", "intake_vm", name="writer", state="absent", remove_disks=["root"])
 
 
+@pytest.mark.core
 def test_a_server_that_is_gone_hangs_nothing_and_heals(lab, shared):
     lab.tasks([task("intake_storage", name="local", path=LOCAL)], "lab2")
     lab.run("lab1", ["systemctl", "stop", "nfs-server"])
