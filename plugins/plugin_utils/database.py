@@ -18,7 +18,7 @@ VARIABLE = "intake_inventory_dsn"
 SCHEMA = "intake"
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 CONNECT = 10  # seconds to wait for the database, all addresses together
-PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)[^@\s]*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
+PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)\S*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
 
 
 if os.environ.get(VARIABLE.upper()):  # the process that starts the workers pays for the import, once
@@ -97,4 +97,6 @@ def plain(error, dsn):
         secret = found.group(0)[len(found.group("user") or found.group("word")) :]
         for form in (secret, secret.strip("'"), unquote(secret)):
             text = text.replace(form, "***") if len(form) > 3 else text
+        rest = secret.rpartition("@")[2]  # with an @ that is not escaped, what follows it is taken for the host
+        text = text.replace(f"{rest}@", "***@") if found.group("user") and rest else text
     return PASSWORDS.sub(lambda found: (found.group("user") or found.group("word")) + "***", text)
