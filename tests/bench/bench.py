@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 
 import clones
-import inventory
 import machines
 import provisioning
 import recording
 import volumes
 from workbench import Workbench
+
+import inventory
 
 PARTS = {
     "vms": machines.measure,
