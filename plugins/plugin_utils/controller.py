@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.errors import IntakeError
+from ..module_utils.errors import IntakeError, Refused
 from .database import VARIABLE, dsn_of
 from .records import Host
 
@@ -63,8 +63,10 @@ class Controller(ActionBase):
         return str(self._task.delegate_to or task_vars["inventory_hostname"]), address and str(address)
 
     def host(self, hypervisor, uri, task_vars):
-        """The Host that answered a module."""
+        """The Host that answered a module. Refused for one that nothing tells from others."""
         name, address = self.names(uri, task_vars)
+        if not hypervisor["uuid"]:
+            raise Refused(f"the hypervisor {uri} on {name} has no UUID by which the inventory could know it", "host_uuid_missing")
         return Host(hypervisor["uuid"], name, address, hypervisor["hostname"])
 
     def who(self, task_vars):

@@ -17,6 +17,7 @@ from ..module_utils.errors import IntakeError, NotReachable, Refused
 VARIABLE = "intake_inventory_dsn"
 SCHEMA = "intake"
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30000}  # seconds, and ms for the last
 CONNECT = 10  # seconds to wait for the database, all addresses together
 PASSWORDS = re.compile(r"(?P<user>://[^:/@\s]*:)\S*(?=@)|(?P<word>password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.I)
 
@@ -39,7 +40,7 @@ def connected(dsn, purpose="intake.vms"):
         words = psycopg.conninfo.conninfo_to_dict(dsn)
     except psycopg.Error as error:
         raise Refused(f"{VARIABLE} is not a connection string of PostgreSQL: {plain(error, dsn)}", "invalid_dsn") from None
-    defaults = {"connect_timeout": CONNECT, "application_name": purpose[:63]}
+    defaults = {"connect_timeout": CONNECT, "application_name": purpose[:63], **ALIVE}
     try:
         connection = psycopg.connect(**{**defaults, **words, "autocommit": True})
     except psycopg.Error as error:
@@ -57,6 +58,8 @@ def sentences(dsn):
         yield
     except psycopg.OperationalError as error:
         raise NotReachable(f"the inventory's database went away: {plain(error, dsn)}", "inventory_unreachable") from None
+    except psycopg.errors.ReadOnlySqlTransaction:
+        raise NotReachable("the inventory's database cannot be written; is it a standby?", "inventory_read_only") from None
     except psycopg.Error as error:
         raise IntakeError(f"the inventory's database said: {plain(error, dsn)}", "inventory_error") from None
 

@@ -93,7 +93,10 @@ class Recording(Controller):
     def ended(self, ledger, order, result, task_vars):
         """Write what the module's result tells; the error if that was not possible."""
         entries = entries_of(order, result, self.describes)
-        host = result.get("hypervisor") and self.host(result["hypervisor"], order.uri, task_vars)
+        try:
+            host = result.get("hypervisor") and self.host(result["hypervisor"], order.uri, task_vars)
+        except IntakeError as error:
+            return self.end(ledger, lambda fresh: write(fresh, None, [], order, result)) or error
         if host:
             with contextlib.suppress(IntakeError), sentences(ledger.dsn):  # a lost database is said when the end is written
                 records = Records(ledger.connection, host)
