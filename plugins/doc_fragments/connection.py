@@ -47,4 +47,8 @@ attributes:
   diff_mode:
     support: full
     description: Returns what changed, field by field, when diff mode is on.
+notes:
+  - Where the variable C(intake_inventory_dsn), or E(INTAKE_INVENTORY_DSN) in the environment of the controller, names a PostgreSQL database,
+    what is done is recorded there; see M(intake.vms.intake_inventory). With C(intake_inventory_policy) V(required), the default, nothing is
+    done while the database is away, with V(best_effort) it is done and not recorded.
 """
