@@ -36,7 +36,10 @@ def order_of(resource, args, secret=False):
     The items themselves are left to the module, which knows their options.
     """
     given = said(json.loads(json.dumps(args, default=str)))
-    outcome = ArgumentSpecValidator(writing_spec(resource)).validate(given)
+    try:
+        outcome = ArgumentSpecValidator(writing_spec(resource)).validate(given)
+    except TypeError as error:  # Ansible's own validator, over a plain value where a dictionary has to be
+        raise Refused(f"the arguments are not of the documented types: {error}", "invalid_options") from None
     if outcome.error_messages:
         raise Refused("; ".join(outcome.error_messages), "invalid_options")
     known = said(outcome.validated_parameters)
@@ -65,12 +68,8 @@ def without(value, secrets):
 
 def entries_of(order, result, describes=True):
     """The entries that a module's result tells of: what was found where, beside what was asked for."""
-    by_name = {}
-    for item in order.items:
-        by_name.setdefault(item["name"], []).append(item)
     entries = []
-    for report in result.get("resources") or ():
-        item = by_name[report["name"]].pop(0)
+    for item, report in zip(order.items, result.get("resources") or ()):  # in the order of the call
         asked = item["asked"] if describes and report["state"] and not report["error"] else None
         entries.append({"kind": order.kind, **item, "asked": asked, "found": report["state"]})
     return entries
