@@ -201,7 +201,7 @@ def test_an_unreachable_host_is_recorded(recorded, vm, unique):
     )]  # fmt: skip
     assert told == [("unreachable", True)] * 2
     assert recorded.rows("SELECT count(*) FROM host_names WHERE name = 'far'") == [0]
-    assert recorded.journal("status", f"{unique}-later") == ["unreachable", "changed"]
+    assert sorted(recorded.journal("status", f"{unique}-later")) == ["changed", "unreachable"]  # both hosts at the same time
 
 
 def test_a_refused_migration_is_recorded(recorded, vm, unique):

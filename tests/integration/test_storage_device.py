@@ -285,7 +285,7 @@ def test_two_storages_cannot_share_a_device_or_a_path(name, device, loop_device,
     other = loop_device()
     twins = [{"name": f"{name}-3", "path": f"{mount_point}-3"}, {"name": f"{name}-4", "path": f"{mount_point}-4"}]
     result = run_module("intake_storage", device=other, storages=twins)
-    assert result["failed"] and result["reason"] == "path_taken" and not result["changed"]
+    assert result["failed"] and result["reason"] == "device_taken" and not result["changed"]
     run("virsh", "pool-destroy", name)
     assert f"belongs to the storage {name} already" in refuse(
         "intake_storage", "device_taken", name=f"{name}-2", device=device, path=f"{mount_point}-2", overwrite=True
