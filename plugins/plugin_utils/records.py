@@ -17,6 +17,8 @@ from .database import json
 from .machines import Machines, row
 
 KINDS = ("storage", "volume", "image", "vm")
+
+
 @dataclass
 class Host:
     """The hypervisor that is written about: its row, and what Ansible and itself call it."""
@@ -125,6 +127,7 @@ class Records(Machines):
                 (json(gone),),
             )
         table.write(self.connection, rows)
+
 
 def places(entry):
     """The storages an entry is about: where it was and where it is."""
