@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ..filter.table import table
 from ..module_utils.errors import Refused
+from ..module_utils.runner import WRITING
 from ..plugin_utils import drift, schema, survey
+from ..plugin_utils.arguments import validated
 from ..plugin_utils.controller import Controller
-from ..plugin_utils.database import VARIABLE, connected, sentences
+from ..plugin_utils.database import connected, required, sentences
 from ..plugin_utils.ledger import Ledger
 from ..plugin_utils.records import KINDS, Records
 
@@ -23,8 +23,7 @@ SPEC = {
     "writers": {"type": "list", "elements": "str", "default": []},
     "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     "ignore": {"type": "list", "elements": "str", "default": []},
-    "uri": {"type": "str", "default": "qemu:///system"},
-    "lock_timeout": {"type": "int", "default": 60},
+    **WRITING,
 }
 ORPHAN = {"OPEN ENTRY": "id", "MODULE": "module", "ABOUT": "names", "USER": "controller_user", "CONTROLLER": "controller", "SINCE": "started_at"}
 
@@ -33,13 +32,8 @@ class ActionModule(Controller):
     """The tables themselves, or the host of the play beside them."""
 
     def perform(self, task_vars):
-        outcome = ArgumentSpecValidator(SPEC).validate(dict(self._task.args))
-        if outcome.error_messages:
-            raise Refused("; ".join(outcome.error_messages), "invalid_options")
-        params = outcome.validated_parameters
-        dsn = params["dsn"] or self.dsn(task_vars)
-        if not dsn:
-            raise Refused(f"there is no inventory; set {VARIABLE} to the connection string of its database", "dsn_missing")
+        params = validated(SPEC, dict(self._task.args))
+        dsn = required(params["dsn"] or self.dsn(task_vars))
         work = {"present": self.present, "absent": self.absent, "synced": self.compared, "checked": self.compared}[params["state"]]
         with sentences(dsn), connected(dsn, self.purpose(task_vars)) as connection:
             return work(connection, dsn, params, task_vars)
@@ -71,10 +65,11 @@ class ActionModule(Controller):
 
     def compared(self, connection, dsn, params, task_vars):
         """The record beside what the host has; taken in where it shall be. Nobody else works on the host meanwhile."""
-        ledger, name = Ledger(connection, dsn), self.names(params["uri"], task_vars)[0]
+        ledger = Ledger(connection, dsn)
+        hosts = ledger.hosts(self.names(params["uri"], task_vars)[0])
         kinds = [kind for kind in KINDS if kind in ("storage", *params["kinds"])]
         for kind in kinds:
-            ledger.lock(ledger.hosts(name), kind, None, params["lock_timeout"])
+            ledger.lock(hosts, kind, None, params["lock_timeout"])
         seen = survey.survey(lambda module, arguments: self.call(module, arguments, task_vars), kinds, params["uri"])
         with connection.transaction(force_rollback=params["state"] == "checked" or self._task.check_mode):
             records = Records(connection, self.host(seen.hypervisor, params["uri"], task_vars))

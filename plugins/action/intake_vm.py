@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from ..module_utils.resources.vm.vms import Vms
 from ..plugin_utils.recording import Recording
+from ..plugin_utils.records import entry
 
 
 class ActionModule(Recording):
@@ -19,20 +20,20 @@ class ActionModule(Recording):
 
     def companions(self, records, entries, result, task_vars):
         machines = [report["name"] for report in result["resources"] if any(is_of_volume(step) for step in report["steps"])]
-        found = [entry["found"] for entry in entries if entry["kind"] == "vm" and entry["found"] and entry["name"] in machines]
+        found = [one["found"] for one in entries if one["kind"] == "vm" and one["found"] and one["name"] in machines]
         paths = {disk["path"] for one in found for disk in one["disks"].values() if disk.get("path")} | set(records.disk_paths(machines))
         folders = {path: name for name, (_id, path) in records.known.items()}
-        folders.update({entry["found"]["path"]: entry["name"] for entry in entries if entry["kind"] == "storage" and entry["found"]})
+        folders.update({one["found"]["path"]: one["name"] for one in entries if one["kind"] == "storage" and one["found"]})
         volumes = defaultdict(list)
         for path in sorted(paths):
             if os.path.dirname(path) in folders:
                 volumes[folders[os.path.dirname(path)]].append(os.path.basename(path))
-        return [entry for storage, names in volumes.items() for entry in self.volumes(storage, names, task_vars)]
+        return [one for storage, names in volumes.items() for one in self.volumes(storage, names, task_vars)]
 
     def volumes(self, storage, names, task_vars):
         """Entries of volumes of a storage, whether they are there or not."""
         there = {one["name"]: one for one in self.info("volume", {"storage": storage, "names": names}, task_vars)}
-        return [{"kind": "volume", "name": name, "storage": storage, "asked": None, "found": there.get(name)} for name in names]
+        return [entry("volume", name, storage, there.get(name)) for name in names]
 
 
 def is_of_volume(step):

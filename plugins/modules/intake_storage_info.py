@@ -188,16 +188,9 @@ storages:
       type: float
       sample: 0.42
 hypervisor:
-  description: The hypervisor that answered.
+  description: The hypervisor that answered, with the C(uuid) that libvirt gives the host, whatever an inventory calls it, and its own C(hostname).
   type: dict
   returned: when it answered
-  contains:
-    uuid:
-      description: The UUID that libvirt gives the host, whatever name an inventory has for it.
-      type: str
-    hostname:
-      description: The name it has for itself.
-      type: str
   sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 """
 

@@ -32,6 +32,13 @@ def dsn_of(value):
     return str(value or os.environ.get(VARIABLE.upper()) or "").strip() or None
 
 
+def required(dsn):
+    """The same DSN; Refused where there is none."""
+    if not dsn:
+        raise Refused(f"there is no inventory; set {VARIABLE} to the connection string of its database", "dsn_missing")
+    return dsn
+
+
 @contextlib.contextmanager
 def connected(dsn, purpose="intake.vms"):
     """A connection in autocommit mode, closed at the end. Raises NotReachable, and Refused for a DSN that is none."""

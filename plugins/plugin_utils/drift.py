@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from .machines import lasting
 
-COLUMNS = {"KIND": "kind", "NAME": "where", "DRIFT": "drift", "FIELD": "field", "ASKED": "asked", "RECORDED": "recorded", "FOUND": "found"}
-COLUMNS["SINCE"] = "since"
-MISSING, UNEXPECTED, CHANGED = "missing", "unexpected", "changed"
+COLUMNS = {
+    "KIND": "kind",
+    "NAME": "where",
+    "DRIFT": "drift",
+    "FIELD": "field",
+    "ASKED": "asked",
+    "RECORDED": "recorded",
+    "FOUND": "found",
+    "SINCE": "since",
+}
+WHOLE = dict.fromkeys(("field", "asked", "recorded", "found"))  # of what differs as a whole
 
 
 def compare(rows, entries):
@@ -23,12 +31,10 @@ def compare(rows, entries):
     for key in sorted(set(known) | set(found)):
         row, entry = known.get(key), found.get(key)
         about = {"kind": key[0], "storage": key[1] or None, "name": key[2], "where": "/".join(filter(None, key[1:])), "since": row and row["recorded_at"]}
-        if not entry:
-            drift.append({**about, "drift": MISSING, "field": None, "asked": None, "recorded": None, "found": None})
-        elif not row:
-            drift.append({**about, "drift": UNEXPECTED, "field": None, "asked": None, "recorded": None, "found": None})
+        if row and entry:
+            drift += [{**about, "drift": "changed", **field} for field in fields(row, lasting(key[0], entry["found"]))]
         else:
-            drift += [{**about, "drift": CHANGED, **field} for field in fields(row, lasting(key[0], entry["found"]))]
+            drift.append({**about, "drift": "missing" if row else "unexpected", **WHOLE})
     return drift
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ..module_utils.errors import Refused
 from ..module_utils.runner import HIDDEN, hidden, said, secrets_of, writing_spec
+from .arguments import validated
+from .records import entry
 
 
 @dataclass
@@ -36,13 +36,7 @@ def order_of(resource, args, secret=False):
     The items themselves are left to the module, which knows their options.
     """
     given = said(json.loads(json.dumps(args, default=str)))
-    try:
-        outcome = ArgumentSpecValidator(writing_spec(resource)).validate(given)
-    except TypeError as error:  # Ansible's own validator, over a plain value where a dictionary has to be
-        raise Refused(f"the arguments are not of the documented types: {error}", "invalid_options") from None
-    if outcome.error_messages:
-        raise Refused("; ".join(outcome.error_messages), "invalid_options")
-    known = said(outcome.validated_parameters)
+    known = said(validated(writing_spec(resource), given))
     params = {key: known[key] for key in given if key in known}
     flat = {key: value for key, value in params.items() if key in resource.spec}
     items = [{**flat, **said(item)} for item in params.get(resource.plural, [{}])]
@@ -71,5 +65,5 @@ def entries_of(order, result, describes=True):
     entries = []
     for item, report in zip(order.items, result.get("resources") or ()):  # in the order of the call
         asked = item["asked"] if describes and report["state"] and not report["error"] else None
-        entries.append({"kind": order.kind, **item, "asked": asked, "found": report["state"]})
+        entries.append(entry(order.kind, item["name"], item["storage"], report["state"], asked))
     return entries

@@ -12,15 +12,15 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from json import loads as json_of
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
 from ..filter.table import table
 from ..module_utils.errors import IntakeError, Refused
 from ..module_utils.units import check_seconds
 from . import schema
+from .arguments import validated
 from .conditions import Parameters, conditions
-from .database import VARIABLE, binding, connected, json, plain, sentences
+from .database import binding, connected, json, plain, required, sentences
 from .kinds import BYTES, KINDS, column
 
 LIMIT, MOST = 1000, 1_000_000  # rows
@@ -46,10 +46,7 @@ RULES = {
 
 def options(given):
     """The options of a task or a lookup, with defaults; Refused for those that are none."""
-    outcome = ArgumentSpecValidator(SPEC, **RULES).validate(given)
-    if outcome.error_messages:
-        raise Refused("; ".join(outcome.error_messages), "invalid_options")
-    asked = outcome.validated_parameters
+    asked = validated(SPEC, given, **RULES)
     if asked["kind"] is not None and asked["kind"] not in KINDS:
         raise Refused(f"kind: there is no {asked['kind']!r}; there are {', '.join(KINDS)}", "unknown_kind")
     if not 1 <= asked["limit"] <= MOST:
@@ -60,8 +57,7 @@ def options(given):
 
 def ask(dsn, asked, purpose):
     """{"rows", "count", "truncated", "table"} of validated options. Raises IntakeError."""
-    if not dsn:
-        raise Refused(f"there is no inventory; set {VARIABLE} to the connection string of its database", "dsn_missing")
+    required(dsn)
     if asked["sql"] is None:
         text, parameters = statement(asked)
     else:

@@ -14,18 +14,17 @@ import contextlib
 from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.errors import IntakeError, NotReachable, Refused
-from ..module_utils.runner import HIDDEN
+from ..module_utils.runner import CONNECTION, HIDDEN
 from .controller import Controller, warned
 from .database import connected, sentences
 from .export import options
 from .ledger import Ledger
 from .order import entries_of, order_of
-from .records import Records
+from .records import Records, entry
 
 POLICY = "intake_inventory_policy"
 POLICIES = ("required", "best_effort")
 SYNC = "run intake_inventory with state: synced, which takes in what is there"
-DEFAULT_URI = "qemu:///system"
 
 
 class Recording(Controller):
@@ -101,7 +100,7 @@ class Recording(Controller):
             with contextlib.suppress(IntakeError), sentences(ledger.dsn):  # a lost database is said when the end is written
                 records = Records(ledger.connection, host)
                 entries = self.storages(records, entries, task_vars) + entries
-                entries = [adopted(entry, records) for entry in entries]
+                entries = [adopted(one, records) for one in entries]
                 entries += self.companions(records, entries, result, task_vars)
         return self.end(ledger, lambda fresh: write(fresh, host, entries, order, result))
 
@@ -110,7 +109,7 @@ class Recording(Controller):
         if not records.lacks_storages(entries):
             return []
         found = self.info("storage", {}, task_vars)
-        return [{"kind": "storage", "name": one["name"], "storage": None, "asked": None, "found": one} for one in found]
+        return [entry("storage", one["name"], found=one) for one in found]
 
     def companions(self, records, entries, result, task_vars):
         """Entries of what the module changed beside that which it was asked for."""
@@ -118,7 +117,7 @@ class Recording(Controller):
 
     def info(self, kind, arguments, task_vars):
         """What an info module lists on the host that the task is about; nothing where it fails."""
-        uri = self._task.args.get("uri", DEFAULT_URI)
+        uri = self._task.args.get("uri", CONNECTION["uri"]["default"])
         return self.call(f"intake_{kind}_info", {"uri": uri, **arguments}, task_vars).get(f"{kind}s", [])
 
     def end(self, ledger, work):
@@ -140,13 +139,13 @@ class Recording(Controller):
         return fault
 
 
-def adopted(entry, records):
+def adopted(one, records):
     """An entry of a resource that is taken over as it is: all of it was asked for then."""
-    if not (entry["asked"] and entry["asked"].get("adopt")):
-        return entry
+    if not (one["asked"] and one["asked"].get("adopt")):
+        return one
     storages = [{"name": name, "path": path} for name, (_id, path) in records.known.items()]
-    said = {key: value for key, value in entry["asked"].items() if key != "adopt"}
-    return {**entry, "asked": {**options(entry["kind"], entry["found"], storages), **said}}
+    said = {key: value for key, value in one["asked"].items() if key != "adopt"}
+    return {**one, "asked": {**options(one["kind"], one["found"], storages), **said}}
 
 
 def write(ledger, host, entries, order, result):

@@ -36,12 +36,17 @@ def identity(found):
     return f"nfs://{export}" if export else f"pool:{found['uuid']}"
 
 
+def entry(kind, name, storage=None, found=None, asked=None):
+    """What is told of one resource."""
+    return {"kind": kind, "name": name, "storage": storage, "asked": asked, "found": found}
+
+
 class Records(Machines):
     """The rows of one host."""
 
     def __init__(self, connection, host):
         self.connection, self.host = connection, host
-        host.id = self.write_host()
+        host.id = host.id or self.write_host()  # once in a call
         self.known = self.storages_of_host()
 
     def write_host(self):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from ..module_utils.errors import IntakeError
 from . import drift
+from .records import entry
 
 ARGUMENTS = {"vm": {"gather": ["addresses"]}}
-PLURAL = {"storage": "storages", "volume": "volumes", "image": "images", "vm": "vms"}
 ROWS = {
     "storage": """SELECT 'storage', NULL, name, asked, recorded, recorded_at FROM host_storages WHERE host_id = %s""",
     "volume": """SELECT 'volume', host_storages.name, volumes.name, volumes.asked, volumes.recorded, volumes.recorded_at
@@ -43,10 +43,10 @@ def survey(call, kinds, uri):
         result = call(f"intake_{kind}_info", {"uri": uri, **ARGUMENTS.get(kind, {})})
         if result.get("failed") or result.get("unreachable"):
             raise IntakeError(result.get("msg", "the host is not reached"), result.get("reason", "unreachable"))
-        hypervisor, found = result["hypervisor"], result[PLURAL[kind]]
+        hypervisor, found = result["hypervisor"], result[f"{kind}s"]
         if kind == "storage":
             storages = {one["name"]: one["health"]["status"] for one in found}
-        entries += [{"kind": kind, "name": one["name"], "storage": one.get("storage"), "asked": None, "found": one} for one in found]
+        entries += [entry(kind, one["name"], one.get("storage"), one) for one in found]
     return Survey(hypervisor, entries, sorted(name for name, status in storages.items() if status != "ok"))
 
 
@@ -59,7 +59,7 @@ def rows_of(connection, host_id, kinds):
 def differences(rows, seen, ignored):
     """The drift, without what is in storages that could not be looked into, and without fields that do not count."""
     visible = [row for row in rows if row["storage"] not in seen.unseen]
-    found = [entry for entry in seen.entries if entry["storage"] not in seen.unseen]
+    found = [one for one in seen.entries if one["storage"] not in seen.unseen]
     return [one for one in drift.compare(visible, found) if one["field"] not in ignored]
 
 
@@ -71,10 +71,10 @@ def orphans(connection, host_id):
 
 def take_in(records, rows, seen, open_entries):
     """Write what a host has, forget what it has no more, and end what was left open; in a transaction of the caller's."""
-    there = {drift.place(entry) for entry in seen.entries}
+    there = {drift.place(one) for one in seen.entries}
     gone = [row for row in rows if drift.place(row) not in there and row["storage"] not in seen.unseen]
-    records.write(seen.entries + [{**row, "asked": None, "found": None} for row in gone])
-    records.write_addresses([entry["found"] for entry in seen.entries if entry["kind"] == "vm"])
+    records.write(seen.entries + [entry(row["kind"], row["name"], row["storage"]) for row in gone])
+    records.write_addresses([one["found"] for one in seen.entries if one["kind"] == "vm"])
     records.connection.execute("UPDATE hosts SET synced_at = now() WHERE id = %s", (records.host.id,))
     records.connection.execute(
         "UPDATE operations SET status = 'unknown', ended_at = now(), host_id = %s, message = %s WHERE id = ANY(%s)",
