@@ -16,6 +16,8 @@ import sys
 import time
 from types import SimpleNamespace
 
+from results import results
+
 from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
 
 HOSTS = """
@@ -106,7 +108,7 @@ class Recorded:
 def ended(process):
     """What a play said when it ended: results in their order, all output, exit code."""
     output, _nothing = process.communicate(timeout=150)
-    told = [json.loads(line[len("RESULT ") :]) for line in output.splitlines() if line.startswith("RESULT ")]
+    told = results(output)
     return SimpleNamespace(results=[result for _host, result in told], hosts=[host for host, _result in told], output=output, code=process.returncode)
 
 

@@ -23,6 +23,7 @@ import tiny_guest as tiny_guests
 from forked import Forks
 from http_source import http_source
 from postgres import Postgres
+from results import results
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -51,6 +52,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if HERE in Path(item.fspath).parents:
                 item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL server of a file's own, which its tests may stop and start."""
+    running = Postgres()
+    yield running
+    running.end()
 
 
 @pytest.fixture(scope="session")
@@ -118,9 +127,9 @@ def by_ansible(ansible_environment):
             playbook.flush()
             argv = [sys.executable, "-m", "ansible", "playbook", "--diff", "-e", f"ansible_python_interpreter={sys.executable}", playbook.name]
             done = subprocess.run(argv, env=ansible_environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-        assert len(lines) == len(calls), f"no result from {calls}:\n{done.stdout}\n{done.stderr}"
-        return [json.loads(line[len("RESULT ") :])[1] for line in lines]
+        told = [result for _host, result in results(done.stdout)]
+        assert len(told) == len(calls), f"no result from {calls}:\n{done.stdout}\n{done.stderr}"
+        return told
 
     return run
 

@@ -9,20 +9,11 @@ import os
 import subprocess
 
 import pytest
-from postgres import Postgres
 from recorded import PASSWORD, Recorded, drift_of, ended, kill, task, until
 
 BEST_EFFORT = ["-e", "intake_inventory_policy=best_effort"]
 SYNC = task("intake_inventory", {"state": "synced"})
 CHECK = task("intake_inventory", {"state": "checked"})
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server, which tests stop and start."""
-    running = Postgres()
-    yield running
-    running.end()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import sys
 
 import pytest
 import yaml
-from postgres import Postgres
 
 HOST = "virt-host ansible_connection=local ansible_python_interpreter={}\n[hypervisors]\nvirt-host\n"
 DOMAIN = """<domain type='qemu'><name>{name}-xml</name><memory unit='MiB'>96</memory><currentMemory unit='MiB'>64</currentMemory>
@@ -22,19 +21,11 @@ DOMAIN = """<domain type='qemu'><name>{name}-xml</name><memory unit='MiB'>96</me
 
 
 @pytest.fixture(scope="module")
-def database():
-    """A PostgreSQL server."""
-    server = Postgres()
-    yield server
-    server.end()
-
-
-@pytest.fixture(scope="module")
-def play(ansible_environment, database, tmp_path_factory):
+def play(ansible_environment, server, tmp_path_factory):
     """play(playbook, arguments...): ansible-playbook on this host under the name virt-host, recorded."""
     folder = tmp_path_factory.mktemp("play")
     (folder / "hosts").write_text(HOST.format(sys.executable))
-    environment = {**ansible_environment, "ANSIBLE_STDOUT_CALLBACK": "default", "INTAKE_INVENTORY_DSN": database.dsn(), "PWD": str(folder)}
+    environment = {**ansible_environment, "ANSIBLE_STDOUT_CALLBACK": "default", "INTAKE_INVENTORY_DSN": server.dsn(), "PWD": str(folder)}
 
     def run(playbook, *arguments, code=0):
         """`code` is the exit code that is expected, None for any: other tests change this host at the same time."""
@@ -120,13 +111,13 @@ def test_a_hypervisor_without_a_uuid_is_not_recorded(play, by_hand):
     assert "has no UUID by which the inventory could know it" in tasks(play, nameless, code=2)
 
 
-def test_adopted_is_what_it_is_now(play, by_hand, database):
+def test_adopted_is_what_it_is_now(play, by_hand, server):
     refused = tasks(play, {"intake.vms.intake_vm": {"name": f"{by_hand}-none", "adopt": True, "memory": "64MiB"}}, code=2)
     assert "does not exist, so it cannot be adopted" in refused
     names = [f"{by_hand}-xml", f"{by_hand}-inst"]
     adopt = {"intake.vms.intake_vm": {"vms": [{"name": name, "adopt": True} for name in names], "description": "kept by us"}}
     assert "changed=1" in tasks(play, adopt) and "changed=0" in tasks(play, adopt)
-    asked = database.sql(f"SELECT asked ->> 'memory', asked ->> 'description' FROM intake.vms WHERE name = '{by_hand}-xml'", f"inventory{database.made}")
+    asked = server.sql(f"SELECT asked ->> 'memory', asked ->> 'description' FROM intake.vms WHERE name = '{by_hand}-xml'", f"inventory{server.made}")
     assert asked == ["64MiB|kept by us"]
     subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "32M", "--config"], check=True)
     assert "changed memory 64MiB 67108864 33554432" in drifted(play, by_hand)[0]

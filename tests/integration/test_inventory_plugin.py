@@ -15,7 +15,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 import yaml
-from postgres import Postgres
 
 from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
 from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
@@ -25,17 +24,10 @@ UUID = "00000000-0000-4000-8000-{:012d}"
 NOBODY = "qemu+tcp://127.0.0.1:1/system"  # a port on which nothing listens
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    running = Postgres()
-    yield running
-    running.end()
-
-
 @pytest.fixture
-def dsn(postgres):
+def dsn(server):
     """A database with the tables of the inventory."""
-    made = postgres.dsn()
+    made = server.dsn()
     with database.connected(made) as connection:
         schema.migrate(connection)
     return made
@@ -297,8 +289,8 @@ def test_a_database_that_is_away(listed, words, place):
     assert "is not reached" in found.said or "is not a connection string" in found.said
 
 
-def test_a_database_without_tables(postgres, listed):
-    assert "has no inventory yet" in listed({"dsn": postgres.dsn()}).said
+def test_a_database_without_tables(server, listed):
+    assert "has no inventory yet" in listed({"dsn": server.dsn()}).said
 
 
 @pytest.mark.parametrize(
@@ -316,18 +308,18 @@ def test_nonsense(listed, config, said):
     assert not found.hosts and said in found.said
 
 
-def test_the_cache(dsn, postgres, listed, tmp_path):
+def test_the_cache(dsn, server, listed, tmp_path):
     fill(dsn, 1, "hv1", [machine(1, "web1", labels={"evil": EVIL})])
     cached = {"dsn": dsn, "cache": True, "cache_plugin": "jsonfile", "cache_connection": str(tmp_path / "cache")}
     first = listed(cached)
-    postgres.stop()
+    server.stop()
     try:
         again = listed(cached)
         assert again.hostvars == first.hostvars and again.groups == first.groups
         assert listed({**cached, "names": ["other"]}).hosts == []  # filters are not cached
         assert "is not reached" in listed({**cached, "dsn": f"{dsn} connect_timeout=3"}).said  # another source has its own
     finally:
-        postgres.start()
+        server.start()
     for name in os.listdir(tmp_path / "cache"):
         assert dsn not in (tmp_path / "cache" / name).read_text()
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 import yaml
-from postgres import Postgres
+from results import results
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
 from ansible_collections.intake.vms.plugins.plugin_utils import database, kinds, queries, schema
@@ -70,16 +70,9 @@ def fill(connection, dsn):
 
 
 @pytest.fixture(scope="module")
-def postgres():
-    running = Postgres()
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def dsn(postgres):
+def dsn(server):
     """A database that is filled; no test changes it."""
-    made = postgres.dsn()
+    made = server.dsn()
     with database.connected(made) as connection:
         schema.migrate(connection)
         fill(connection, made)
@@ -87,9 +80,9 @@ def dsn(postgres):
 
 
 @pytest.fixture(scope="module")
-def reader(postgres, dsn):
+def reader(server, dsn):
     """The same database, as a role that may only read."""
-    postgres.sql("CREATE ROLE reporting LOGIN")
+    server.sql("CREATE ROLE reporting LOGIN")
     with database.connected(dsn) as connection:
         schema.grant(connection, "reporting", ["SELECT"])
     return dsn.replace("user=postgres", "user=reporting")
@@ -128,7 +121,7 @@ def play(ansible_environment, tmp_path):
         path.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables or {}, "tasks": told}]))
         argv = [sys.executable, "-m", "ansible", "playbook", str(path), *words]
         done = subprocess.run(argv, env={**ansible_environment, **environment}, capture_output=True, text=True, check=False)
-        found = [json.loads(line[len("RESULT ") :])[1] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        found = [result for _host, result in results(done.stdout)]
         assert len(found) == len(tasks), done.stdout + done.stderr
         return found, " ".join((done.stdout + done.stderr).split())
 
@@ -330,21 +323,21 @@ def test_the_examples_of_the_documentation(play, dsn, reader):
     assert not any(one.get("failed") for one in found), text
 
 
-def test_a_role_that_may_only_read(ask, refused, reader, postgres, dsn):
+def test_a_role_that_may_only_read(ask, refused, reader, server, dsn):
     assert ask("vms", to=reader)["count"] == 5
     assert ask(sql="SELECT current_user AS who", to=reader)["rows"] == [{"who": "reporting"}]
     assert "permission denied" in refused("inventory_error", sql="SELECT pg_read_file('/etc/passwd')", to=reader)
-    postgres.sql("CREATE ROLE stranger LOGIN")
+    server.sql("CREATE ROLE stranger LOGIN")
     assert "permission denied" in refused("inventory_error", "vms", to=dsn.replace("user=postgres", "user=stranger"))
 
 
-def test_a_database_that_is_not_ready(refused, postgres, dsn):
-    assert "has no inventory yet" in refused("schema_old", "vms", to=postgres.dsn())
+def test_a_database_that_is_not_ready(refused, server, dsn):
+    assert "has no inventory yet" in refused("schema_old", "vms", to=server.dsn())
     for away in ("host=127.0.0.1 port=1 user=ops password=s3cret dbname=inventory", "postgresql://ops:s3cret@127.0.0.1:1/inventory"):
         told = refused("inventory_unreachable", "vms", to=away)
         assert "not reached" in told and "s3cret" not in told
     assert "intake_inventory_dsn" in refused("dsn_missing", "vms", to=None)
-    newer = postgres.dsn()
+    newer = server.dsn()
     with database.connected(newer) as connection:
         schema.migrate(connection)
         connection.execute("INSERT INTO schema_versions (version, name) VALUES (9999, 'later')")
@@ -377,13 +370,13 @@ def test_ad_hoc(ansible_environment, dsn):
     argv = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-c", "local", "-m", "intake.vms.intake_inventory_info", "-a", words, "-C"]
     environment = {**ansible_environment, "INTAKE_INVENTORY_DSN": dsn}
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))[len("RESULT ") :])[1]
+    told = results(done.stdout)[0][1]
     assert told["table"] == ["NAME  MEMORY", "db    8.0 GiB", "(the first 1 rows; limit allows more)"]
 
 
-def test_templates_in_the_inventory_are_text(play, postgres, tmp_path):
+def test_templates_in_the_inventory_are_text(play, server, tmp_path):
     template = f"{{{{ lookup('pipe', 'touch {tmp_path}/pwned') }}}}"
-    made = postgres.dsn()
+    made = server.dsn()
     with database.connected(made) as connection:
         schema.migrate(connection)
         Records(connection, Host(UUID.format(1), "hv1")).write([entry("vm", machine(1, template, labels={template: template}))])

@@ -10,7 +10,6 @@ import json
 import socket
 
 import pytest
-from postgres import Postgres
 from recorded import PASSWORD, Recorded, drift_of, ended, task, until
 
 from ansible_collections.intake.vms.plugins.plugin_utils import database
@@ -23,14 +22,6 @@ def unsafe(value):
     if isinstance(value, dict):
         return {key: unsafe(inner) for key, inner in value.items()}
     return [unsafe(inner) for inner in value] if isinstance(value, list) else {"__ansible_unsafe": value}
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server."""
-    running = Postgres()
-    yield running
-    running.end()
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,10 @@ import uuid
 from collections import Counter
 
 import pytest
-from postgres import Postgres
 from recorded import Recorded
 
 from ansible_collections.intake.vms.plugins.plugin_utils import database
 from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server."""
-    running = Postgres()
-    yield running
-    running.end()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from collections import Counter
 
 import psycopg
 import pytest
-from postgres import Postgres
 from recorded import PASSWORD, Recorded, ended, task
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
@@ -25,14 +24,6 @@ DENIED = (
 )  # fmt: skip
 
 WRITING = ("DELETE FROM vms", "INSERT INTO operations DEFAULT VALUES", "UPDATE hosts SET name = 'x'")
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server."""
-    running = Postgres()
-    yield running
-    running.end()
 
 
 @pytest.fixture

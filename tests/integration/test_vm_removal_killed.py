@@ -14,6 +14,7 @@ import time
 
 import pytest
 from disks import files
+from results import results
 
 MANY = 60
 
@@ -46,8 +47,7 @@ def background(ansible_environment):
 
 def result(play):
     """What the play's task returned."""
-    line = [line for line in play.communicate()[0].splitlines() if line.startswith("RESULT ")][0]
-    return json.loads(line[len("RESULT ") :])[1]
+    return results(play.communicate()[0])[0][1]
 
 
 @pytest.fixture

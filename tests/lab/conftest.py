@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE))
 
 import hypervisors
 from image import CACHE
+from results import results
 
 ROOT = HERE.parents[1]
 TOOL = [sys.executable, "-B", str(HERE / "lab.py")]
@@ -70,13 +71,11 @@ class Lab:
             json.dump([play], file)
             file.flush()
             done = self.playbook(file.name)
-        results = {}
-        for line in done.stdout.splitlines():
-            if line.startswith("RESULT "):
-                host, result = json.loads(line[len("RESULT ") :])
-                results.setdefault(host, []).append(result)
-        assert results, f"no result from {tasks}:\n{done.stdout}\n{done.stderr}"
-        return results
+        told = {}
+        for host, result in results(done.stdout):
+            told.setdefault(host, []).append(result)
+        assert told, f"no result from {tasks}:\n{done.stdout}\n{done.stderr}"
+        return told
 
     def playbook(self, path, *arguments):
         """ansible-playbook on the lab's inventory, changes shown; answers the finished process."""

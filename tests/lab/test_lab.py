@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from results import results
 
 HOSTS = ["lab1", "lab2"]
 GUEST = """
@@ -38,8 +37,8 @@ stat -c %U /mnt/lab-probe/probe
 def test_ansible_reaches_both_hosts_and_is_root_there(lab, user):
     found = lab.tasks([{"ping": {}}, {"command": {"argv": ["id", "-u"]}}], "hypervisors", user=user)
     assert sorted(found) == HOSTS
-    for results in found.values():
-        assert [result.get("ping") or result.get("stdout") for result in results] == ["pong", "0"], results
+    for told in found.values():
+        assert [result.get("ping") or result.get("stdout") for result in told] == ["pong", "0"], told
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -92,9 +91,9 @@ def test_the_role_hypervisor_has_nothing_to_do(lab, tmp_path):
     play.write_text(f"[{{hosts: hypervisors, roles: [{{role: intake.vms.hypervisor, vars: {options}}}]}}]", encoding="utf-8")
     done = lab.playbook(play, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    results = [json.loads(line[len("RESULT ") :]) for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert {host for host, _result in results} == set(HOSTS)
-    assert [result for _host, result in results if result.get("changed")] == []
+    told = results(done.stdout)
+    assert {host for host, _result in told} == set(HOSTS)
+    assert [result for _host, result in told if result.get("changed")] == []
 
 
 def test_a_host_comes_back_after_a_power_cut_with_what_it_had_flushed(lab):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny_guest
+from results import results
 
 ROOT = Path(__file__).resolve().parents[2]
 STORAGE = "/var/lib/intake/storages/moving"
@@ -45,7 +46,7 @@ def playbook(lab):
         said = {"migrate_address": "{{ private_address }}", "migrate_timeout": 900, **variables}
         done = lab.playbook(f"intake.vms.{name}", *words, "-e", json.dumps(said))
         assert not done.returncode, done.stdout + done.stderr
-        return [json.loads(line[len("RESULT ") :])[1] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        return [result for _host, result in results(done.stdout)]
 
     return run
 
