@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -41,16 +41,16 @@ def main():
     arguments, words = parsed()
     try:
         with lab(arguments.folder) as folder:
-            payload, codes = packed(), {}
-            threads = [threading.Thread(target=lambda run=run: codes.update({run[1]: perform(folder, arguments.results, payload, run, words)})) for run in RUNS]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            payload = packed()
+            with ThreadPoolExecutor(len(RUNS)) as pool:
+                codes = list(pool.map(lambda run: perform(folder, arguments.results, payload, run, words), RUNS))
     except Missing as error:
         print(f"suite: {error}", file=sys.stderr)
         return 77
-    return int(any(codes.get(version, 1) for _host, version, _server in RUNS))
+    except LabError as error:
+        print(f"suite: {error}", file=sys.stderr)
+        return 1
+    return int(any(codes))
 
 
 def parsed():

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 import tiny_guest
+from postgres import Postgres
 from results import results
+
+from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 STORAGE = "/var/lib/intake/storages/moving"
@@ -23,7 +26,22 @@ LATE = {"timeout": 900, "connect_timeout": 120}  # emulated hosts are slow
 
 
 @pytest.fixture(scope="module")
-def on(lab):
+def rows(lab):
+    """All that is done here is recorded; rows(sql) answers what the inventory has."""
+    server = Postgres()
+    try:
+        dsn = server.dsn()
+        with database.connected(dsn) as connection:
+            schema.migrate(connection)
+            lab.environment["INTAKE_INVENTORY_DSN"] = dsn
+            yield lambda sql: connection.execute(sql).fetchall()
+    finally:
+        lab.environment.pop("INTAKE_INVENTORY_DSN", None)
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def on(lab, rows):
     """on((host, module, options), ...) -> the result of each; "check" as a fourth part asks only. A failed one does not end it."""
 
     def run(*calls):
@@ -113,7 +131,7 @@ def moves(results):
 
 
 @pytest.mark.core
-def test_a_running_machine_goes_on_on_the_other_host(on, guest):
+def test_a_running_machine_goes_on_on_the_other_host(on, guest, rows):
     move = TO_LAB2[1:]
     before = told(on(TO_LAB1, ("lab1", *agent(EXEC)))[1])["pid"]
     asked, done, again, here, there, autostart, uptime, second = on(
@@ -135,6 +153,14 @@ def test_a_running_machine_goes_on_on_the_other_host(on, guest):
     seen = [told(one) for one in on(*(("lab2", *agent(status(pid))) for pid in (before, told(uptime)["pid"])))]
     first, last = (float(base64.b64decode(one["out-data"]).split()[0]) for one in seen)  # the agent itself remembers the first
     assert first < last
+    assert rows("SELECT name, host, state FROM vm_overview") == [("moving", "lab2", "running")]
+    assert rows("SELECT identity, hosts, vms FROM storage_usage") == [("nfs://lab1:/srv/vms", ["lab1", "lab2"], 1)]
+    journal = "SELECT host, module, status, changed FROM recent_operations WHERE names = '{moving}' ORDER BY id DESC LIMIT 3"
+    assert rows(journal) == [
+        ("lab1", "intake_vm", "failed", []),
+        ("lab1", "intake_vm_migrate", "unchanged", []),
+        ("lab1", "intake_vm_migrate", "changed", ["moving"]),
+    ]
 
 
 def test_a_migration_that_takes_too_long_leaves_it_running(on, guest):
@@ -182,7 +208,7 @@ def test_drain_empties_a_host_and_fill_brings_back(on, guest, playbook):
     assert here["vms"] == [] and [(vm["state"], vm["labels"]) for vm in there["vms"]] == [("running", {})]
 
 
-def test_a_stopped_machine_moves_by_its_definition(on, guest):
+def test_a_stopped_machine_moves_by_its_definition(on, guest, rows):
     move = TO_LAB1[1:]
     stopped = {"name": "moving", "state": "stopped", "force_stop": True, "stop_timeout": 30}
     _moved, _off, asked, done, again, here, autostart, started = on(
@@ -200,6 +226,7 @@ def test_a_stopped_machine_moves_by_its_definition(on, guest):
     assert (done["vm"]["state"], done["vm"]["host"]) == ("stopped", "lab1")
     assert "moving" not in here["stdout_lines"] and "moving" in autostart["stdout_lines"]
     assert started["changed"] and started["vm"]["state"] == "running"
+    assert rows("SELECT name, host, state FROM vm_overview") == [("moving", "lab1", "running")]
 
 
 def test_a_machine_defined_on_both_hosts_is_reported_and_refused(on, guest, playbook):
