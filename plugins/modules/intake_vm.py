@@ -252,10 +252,9 @@ options:
     type: dict
     suboptions:
       type:
-        description: Protocol, or V(none).
+        description: Protocol, or V(none); V(vnc) for a new one.
         type: str
         choices: [vnc, spice, none]
-        default: vnc
       listen:
         description: Address to listen on; V(127.0.0.1) for a new one.
         type: str

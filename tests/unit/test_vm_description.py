@@ -51,6 +51,7 @@ EDITS = [
     ({"graphics": {"type": "vnc", "password": "other"}}, {"graphics.password": ("hunter22", "other")}),
     ({"graphics": {"type": "vnc", "listen": "0.0.0.0"}}, {"graphics.listen": ("127.0.0.1", "0.0.0.0")}),
     ({"graphics": {"type": "vnc", "port": 5901}}, {"graphics.port": (None, 5901)}),
+    ({"graphics": {"type": "spice"}}, {"graphics.type": ("vnc", "spice")}),
     ({"disks": [{**DISK, "name": "vda", "cache": "writeback"}]}, None),
     ({"disks": [{**DISK, "name": "vda", "bus": "scsi"}]}, None),
     ({"interfaces": [{"name": "52:54:00:11:22:33", "state": "present", "link": "down"}]}, None),
@@ -150,6 +151,13 @@ def test_names_given_while_a_domain_runs_reach_its_live_devices():
     description.write(config, {"name": "legacy", "disks": [{**DISK, "name": "root", "path": "/srv/lab/legacy.qcow2"}]})
     description.align(live, config)
     assert description.differences(description.read(live), description.read(config)) == {}
+
+
+def test_graphics_keep_their_protocol_unless_another_is_said():
+    root = lens.parse(GOLDEN)
+    description.write(root, {"name": "legacy", "graphics": {"type": "spice"}})
+    description.write(root, {"name": "legacy", "graphics": {"listen": "0.0.0.0"}})
+    assert description.read(root)["graphics"] == {"type": "spice", "listen": "0.0.0.0", "port": None, "password": "hunter22"}
 
 
 def test_passwords_never_reach_a_diff():

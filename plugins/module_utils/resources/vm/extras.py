@@ -100,18 +100,19 @@ def read_graphics(root):
 
 
 def write_graphics(root, want):
-    """One graphics device, listening on 127.0.0.1 unless said; type none takes it and its video card away."""
+    """One graphics device, a new one VNC on 127.0.0.1 unless said; type none takes it and its video card away."""
     devices = root.find("devices")
     element = devices.find("graphics")
-    if want["type"] == "none":
+    protocol = want.get("type") or (element.get("type") if element is not None else "vnc")
+    if protocol == "none":
         for tag in ("graphics", "video", "audio") if element is not None else ():
             for one in devices.findall(tag):
                 devices.remove(one)
         return
-    if element is not None and element.get("type") != want["type"]:
-        change_protocol(element, want["type"])
+    if element is not None and element.get("type") != protocol:
+        change_protocol(element, protocol)
     if element is None:
-        element = ET.SubElement(devices, "graphics", type=want["type"], autoport="yes", listen="127.0.0.1")
+        element = ET.SubElement(devices, "graphics", type=protocol, autoport="yes", listen="127.0.0.1")
         if devices.find("video") is None:
             ET.SubElement(ET.SubElement(devices, "video"), "model", type="virtio")
     write_endpoint(element, want)
@@ -144,9 +145,11 @@ def write_endpoint(element, want):
 
 def check(vm, now, want):
     """Refuse what QEMU would cut or reject, before anything has moved."""
-    graphics = want.get("graphics") or {}
-    password = graphics.get("password") or (now.get("graphics") or {}).get("password") or ""
-    if graphics.get("type") == "vnc" and graphics.get("password") != "" and len(password) > 8:
+    graphics, there = want.get("graphics"), now.get("graphics") or {}
+    if graphics is None:
+        return
+    password = graphics.get("password") or there.get("password") or ""
+    if (graphics.get("type") or there.get("type", "vnc")) == "vnc" and graphics.get("password") != "" and len(password) > 8:
         raise Refused(f"vm {vm}: a VNC password has at most 8 characters; the rest would be ignored by the protocol", "invalid_password")
     port = graphics.get("port")
     if port and not 5900 <= port <= 65535:

@@ -51,7 +51,7 @@ INTERFACE = {
 }
 
 GRAPHICS = {
-    "type": {"type": "str", "choices": ["vnc", "spice", "none"], "default": "vnc"},
+    "type": {"type": "str", "choices": ["vnc", "spice", "none"]},
     "listen": {"type": "str"},
     "port": {"type": "int"},
     "password": {"type": "str", "no_log": True},
