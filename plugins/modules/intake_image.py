@@ -189,24 +189,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: One entry for each image of the call.
+  description: One entry for each image of the call, in its order.
   type: list
   elements: dict
-  returned: always
+  returned: when the task got as far as reading the hypervisor
   contains:
     name:
-      description: Name of the image, as asked for.
+      description: Name of the image, as it was asked for.
       type: str
     changed:
       description: Whether something was done, or in check mode would be.
       type: bool
     steps:
-      description: What was done, in this order.
+      description: What was done, or in check mode would be, in this order.
       type: list
       elements: dict
       sample: [{verb: download, name: content, risk: live}]
     pending:
-      description: What could not be applied yet; images never have such.
+      description: Always empty for images.
       type: list
       elements: dict
     error:
@@ -268,18 +268,19 @@ image:
       description: Its labels.
       type: dict
       sample: {os: debian}
-msg:
-  description: What failed, in a sentence for each image that did.
-  type: str
-  returned: on failure
   sample: "image debian-12.qcow2: cannot be removed while it is used by volume web1-root.qcow2 (overlay, in storage fast)"
+diff:
+  description: What changed, for each changed image.
+  type: list
+  elements: dict
+  returned: in diff mode
 hypervisor:
   description: The hypervisor that answered, with the C(uuid) that libvirt gives the host, whatever an inventory calls it, and its own C(hostname).
   type: dict
   returned: when it answered
   sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 reason:
-  description: A stable word for the first failure.
+  description: A stable word for the first error.
   type: str
   returned: on failure
   sample: in_use

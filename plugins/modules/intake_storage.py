@@ -180,19 +180,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: One entry for each storage of the call.
+  description: One entry for each storage of the call, in its order.
   type: list
   elements: dict
-  returned: always
+  returned: when the task got as far as reading the hypervisor
   contains:
     name:
-      description: Name of the storage.
+      description: Name of the storage, as it was asked for.
       type: str
     changed:
       description: Whether something was done, or in check mode would be.
       type: bool
     steps:
-      description: What was done, in this order.
+      description: What was done, or in check mode would be, in this order.
       type: list
       elements: dict
       sample: [{verb: format, name: device, risk: live}]

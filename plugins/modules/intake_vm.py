@@ -398,20 +398,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: What was done, one entry for each machine, in the order of the call.
+  description: One entry for each machine of the call, in its order.
   type: list
   elements: dict
   returned: when the task got as far as reading the hypervisor
   contains:
     name:
-      description: Name of the machine.
+      description: Name of the machine, as it was asked for.
       type: str
       sample: web1
     changed:
-      description: Whether anything was changed.
+      description: Whether something was done, or in check mode would be.
       type: bool
     steps:
-      description: What was done, or would be in check mode.
+      description: What was done, or in check mode would be, in this order.
       type: list
       elements: dict
       sample: [{verb: edit, name: definition, risk: live}]
@@ -426,13 +426,19 @@ resources:
     reason:
       description: A stable word for the error.
       type: str
+      returned: when there is an error
     state:
-      description: The machine as it is now, null where there is none.
+      description: The machine as it is now, as in RV(vm); null when there is none.
       type: dict
 vm:
-  description: The machine as it is now, when the call was for one.
+  description: The machine as it is now, as M(intake.vms.intake_vm_info) shows its definition; null when there is none.
   type: dict
   returned: when one machine was asked for
+diff:
+  description: What changed, for each changed machine.
+  type: list
+  elements: dict
+  returned: in diff mode
 hypervisor:
   description: The hypervisor that answered, with the C(uuid) that libvirt gives the host, whatever an inventory calls it, and its own C(hostname).
   type: dict

@@ -99,20 +99,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: What was done, one entry for each machine, in the order of the call.
+  description: One entry for each machine of the call, in its order.
   type: list
   elements: dict
   returned: when the task got as far as reading the hypervisor
   contains:
     name:
-      description: Name of the machine.
+      description: Name of the machine, as it was asked for.
       type: str
       sample: web1
     changed:
-      description: Whether it was moved.
+      description: Whether something was done, or in check mode would be.
       type: bool
     steps:
-      description: What was done, or would be in check mode.
+      description: What was done, or in check mode would be, in this order.
       type: list
       elements: dict
       sample: [{verb: move, name: host, risk: live}]
@@ -126,8 +126,9 @@ resources:
     reason:
       description: A stable word for the error.
       type: str
+      returned: when there is an error
     state:
-      description: The machine as it is now, as RV(vm).
+      description: The machine as it is now, as in RV(vm); null when there is none.
       type: dict
 vm:
   description:
@@ -152,6 +153,11 @@ vm:
       description: UUID of that host.
       type: str
   sample: {name: web1, state: running, host: hv2}
+diff:
+  description: What changed, for each changed machine.
+  type: list
+  elements: dict
+  returned: in diff mode
 hypervisor:
   description: The hypervisor that answered, with the C(uuid) that libvirt gives the host, whatever an inventory calls it, and its own C(hostname).
   type: dict

@@ -141,20 +141,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: What was done, one entry for each volume, in the order of the call.
+  description: One entry for each volume of the call, in its order.
   type: list
   elements: dict
   returned: when the task got as far as reading the hypervisor
   contains:
     name:
-      description: Name of the volume as it was asked for.
+      description: Name of the volume, as it was asked for.
       type: str
       sample: data.qcow2
     changed:
-      description: Whether anything was changed.
+      description: Whether something was done, or in check mode would be.
       type: bool
     steps:
-      description: What was done, or would be in check mode.
+      description: What was done, or in check mode would be, in this order.
       type: list
       elements: dict
       sample: [{verb: grow, name: size, risk: live}]
@@ -168,14 +168,20 @@ resources:
     reason:
       description: A stable word for the error.
       type: str
+      returned: when there is an error
     state:
-      description: The volume as it is now, null where there is none. Sizes are in bytes.
+      description: The volume as it is now, as in RV(volume); null when there is none.
       type: dict
       sample: {name: data.qcow2, storage: fast, path: /srv/fast/data.qcow2, format: qcow2, size: 53687091200, allocation: 200704}
 volume:
-  description: The volume as it is now, when the call was for one.
+  description: The volume as it is now, as M(intake.vms.intake_volume_info) shows it, sizes in bytes; null when there is none.
   type: dict
   returned: when one volume was asked for
+diff:
+  description: What changed, for each changed volume.
+  type: list
+  elements: dict
+  returned: in diff mode
 hypervisor:
   description: The hypervisor that answered, with the C(uuid) that libvirt gives the host, whatever an inventory calls it, and its own C(hostname).
   type: dict
