@@ -58,7 +58,7 @@ class Leases:
         except FileExistsError as taken:
             there = self.holder(name)
             if there and not is_same(there, owner):
-                raise Refused(words(name, there), "volume_leased") from taken
+                raise Refused(words(name, there, owner), "volume_leased") from taken
         finally:
             os.unlink(partial)
 
@@ -66,7 +66,7 @@ class Leases:
         """Hand it over, as after a migration or a takeover; `owner` None takes it from whoever has it."""
         there = self.holder(name)
         if owner is not None and there and not is_same(there, owner) and not is_same(there, new_owner):
-            raise Refused(words(name, there), "volume_leased")
+            raise Refused(words(name, there, new_owner), "volume_leased")
         os.replace(self.write(name, new_owner), self.path(name))
 
     def release(self, name, owner):
@@ -94,8 +94,13 @@ def is_same(one, other):
     return (one.get("uuid"), one.get("host")) == (other.get("uuid"), other.get("host"))
 
 
-def words(name, owner):
-    """What is said to somebody who asks for a volume of another."""
+def words(name, owner, asking):
+    """What is said to somebody who asks for a volume of another, or of the same machine before its host got another UUID."""
+    if all(owner.get(key) == asking[key] for key in ("uuid", "hostname")):
+        return (
+            f"volume {name} belongs to this vm on a host {owner.get('hostname')} with the UUID {owner.get('host')}; this host has {asking['host']}. "
+            f"When it is the same host, see that libvirt's host UUID stays (the role hypervisor does that), then takeover: true takes the volume once"
+        )
     return (
         f"volume {name} belongs to vm {owner.get('vm')} on host {owner.get('hostname')}; two machines writing one disk destroy it. "
         f"Remove it there or migrate it; when that host is down for good, takeover: true takes the volume"

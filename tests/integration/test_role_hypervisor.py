@@ -38,6 +38,24 @@ def test_libvirt_answers_after_the_role(prepared):
     assert answer.stdout.strip() == "qemu:///system"
 
 
+@pytest.mark.parametrize(
+    "told, then",
+    [
+        ('#host_uuid = "0"\n#host_uuid_source = "smbios"\n', '#host_uuid = "0"\nhost_uuid_source = "machine-id"\n'),
+        ("# nothing\n", '# nothing\nhost_uuid_source = "machine-id"\n'),
+        ('host_uuid_source = "smbios"\n', None),
+        ('host_uuid = "c0ffee00-0000-4000-8000-000000000001"\n', None),
+    ],
+)
+def test_libvirt_knows_the_host_again_where_the_firmware_does_not(prepared, tmp_path, told, then):
+    """What was configured stays, and where the firmware has a UUID nothing is configured."""
+    file = tmp_path / "libvirtd.conf"
+    file.write_text(told)
+    done = run_role("hypervisor", hypervisor_directories=[prepared], __hypervisor_configuration=file)
+    assert file.read_text() == (told if os.path.exists("/sys/class/dmi/id/product_uuid") else then or told)
+    assert changed(done) == int(file.read_text() != told)
+
+
 def test_check_mode_names_a_missing_package_and_installs_nothing(prepared):
     done = run_role("hypervisor", "--check", hypervisor_directories=[prepared], hypervisor_extra_packages=["sl"])
     assert changed(done) == 1

@@ -88,6 +88,20 @@ def test_storages_and_machines_come_when_the_server_does(lab, prepared, way):
     lab.run("lab2", "virsh start here; sync")
 
 
+def test_a_machine_that_another_host_took_over_stays_off(lab, prepared):
+    """libvirt itself knows nothing of leases, and storage and volume are there in time."""
+    lease = f"{LATE}/.intake/leases/late.qcow2.json"
+    lab.run("lab2", f"cp {lease} /root/lease && sed -i 's/lab2/lab9/; s/\"host\": \"/\"host\": \"0/' {lease} && sync")
+    try:
+        lab.tool("reset", "--power-cut", "--wait", "lab2")
+        until(lab, "timeout 10 virsh -q list --name --state-running | grep -x here", 120)
+        until(lab, "! systemctl is-active -q intake-vms-boot", 60)
+        assert lab.run("lab2", "virsh domstate late").stdout.strip() == "shut off"
+        assert "belongs to vm late on host lab9" in lab.run("lab2", "journalctl -b -u intake-vms-boot").stdout
+    finally:
+        lab.run("lab2", f"cp /root/lease {lease}; rm /root/lease; virsh start late; sync")
+
+
 @pytest.mark.core
 def test_a_second_run_changes_nothing(provision, prepared):
     again = provision()

@@ -112,8 +112,22 @@ def test_a_volume_that_went_to_another_host_is_left_to_it(tmp_path):
     text = MACHINE.replace("/s/late", str(tmp_path))
     assert machines.taken_over(text, lambda: pytest.fail("not asked without a lease")) is None
     (leases / "web.qcow2.json").write_text(json.dumps({"vm": "web", "uuid": "u", "host": "a", "hostname": "lab1"}))
-    assert machines.taken_over(text, lambda: "a") is None
-    assert "lab1" in machines.taken_over(text, lambda: "b")
+    assert machines.taken_over(text, lambda: ["a"]) is None
+    assert "lab1" in machines.taken_over(text, lambda: ["b"])
+    autostart = tmp_path / "autostart"
+    autostart.mkdir()
+    (autostart / "web.xml").write_text(text)
+    (autostart / "torn.xml").write_text("<domain")
+    assert machines.doubtful(str(autostart), lambda: ["a"]) == {} and list(machines.doubtful(str(autostart), lambda: ["b"])) == ["web"]
+
+
+def test_what_the_host_may_be_called_is_read_without_libvirt(tmp_path):
+    machines = importlib.import_module("machines")
+    paths = [tmp_path / name for name in ("firmware", "machine-id", "none", "torn")]
+    for path, text in zip(paths, ("6CEE851C-0A3A-46C5-B680-00C58342E3EF\n", "3d1219c7c4c5404aaa1f6d2a48adfda4\n", None, "x")):
+        if text:
+            path.write_text(text)
+    assert machines.possible_uuids(paths) == ["6cee851c-0a3a-46c5-b680-00c58342e3ef", "3d1219c7-c4c5-404a-aa1f-6d2a48adfda4"]
 
 
 def test_each_machine_is_started_once_when_its_storage_is_there(boot, monkeypatch):

@@ -46,6 +46,12 @@ def test_again_by_the_same_machine_is_no_error_and_another_host_is_refused_in_wo
         leases.take("a", {**owner(1), "host": "h2", "hostname": "hv2"})
 
 
+def test_a_host_that_got_another_uuid_is_told_so(leases):
+    leases.take("a", owner(1))
+    with pytest.raises(Refused, match="belongs to this vm on a host hv1 with the UUID h1; this host has h2.*takeover: true"):
+        leases.take("a", {**owner(1), "host": "h2"})
+
+
 def test_only_the_owner_gives_it_back_or_hands_it_over(leases):
     leases.take("a", owner(1))
     leases.release("a", owner(2))

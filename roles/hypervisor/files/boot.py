@@ -22,14 +22,16 @@ from programs import Failed, say
 ROOM = "/run/intake-vms-boot"
 FRESH, WAITING = os.path.join(ROOM, "fresh"), os.path.join(ROOM, "waiting.json")
 LIBVIRT = "/run/libvirt"  # a driver that has started things on its own leaves `autostarted` in its folder, and does it once per boot
-STARTED = os.path.join(LIBVIRT, "storage", "autostarted")
 PATIENCE = 30  # seconds for servers, before libvirt starts without them
 PAUSE, LONG_PAUSE, IMPATIENT = 10, 60, 600  # seconds between rounds: short ones for the first ten minutes
 REMIND = 3600  # seconds
 
 
 def mount():
-    """Mount the exports that answer; where some do not, libvirt starts no storage on its own, and `recover` does it."""
+    """Mount the exports that answer; where some do not, libvirt starts no storage on its own, and `recover` does it.
+
+    libvirt knows nothing of leases: where one may be another host's, it starts no machine on its own either.
+    """
     if any(os.path.exists(os.path.join(LIBVIRT, driver, "autostarted")) for driver in ("storage", "qemu")):
         return say("boot", "libvirt runs already: nothing is done before the next boot")
     os.makedirs(ROOM, mode=0o700, exist_ok=True)
@@ -42,9 +44,17 @@ def mount():
     for name, why in problems.items():
         say(f"storage {name}", why)
     if problems:
-        os.makedirs(os.path.dirname(STARTED), mode=0o755, exist_ok=True)
-        touch(STARTED)
-        say("boot", "libvirt starts without its storages, they are started when it runs")
+        hold("storage", "storages")
+    if machines.doubtful():
+        hold("qemu", "machines")
+
+
+def hold(driver, what):
+    """libvirt takes it that it has started these already."""
+    folder = os.path.join(LIBVIRT, driver)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    touch(os.path.join(folder, "autostarted"))
+    say("boot", f"libvirt starts without its {what}, they are started when it runs")
 
 
 def touch(path):

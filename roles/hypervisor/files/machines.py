@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
+import uuid
 import xml.etree.ElementTree as ET
 
 import programs
@@ -15,6 +17,8 @@ from programs import Failed, say, virsh
 
 COULD_NOT_START = ("0", "6")  # virDomainShutoffReason: unknown (never ran since libvirt knows it), failed
 START = 300  # seconds
+AUTOSTART = "/etc/libvirt/qemu/autostart"
+IDENTITIES = ("/sys/class/dmi/id/product_uuid", "/etc/machine-id")  # where libvirt may have the host's UUID from
 STATS = re.compile(r"^Domain: '(.*)'$|^ +state\.(state|reason)=(\d+)$")
 
 
@@ -57,8 +61,8 @@ def missing_storages(paths, pools, inactive):
     return sorted(name for name, root in inactive.items() if name in pools or any(path.startswith(root.rstrip("/") + "/") for path in paths))
 
 
-def taken_over(text, host):
-    """Words about a volume that was given to another host meanwhile, or None. host() is this host's UUID, asked only where a lease is."""
+def taken_over(text, ours):
+    """Words about a volume that was given to another host meanwhile, or None. ours() has this host's UUIDs, asked for only where a lease is."""
     for path in files_of(text)[1]:
         folder, name = os.path.split(path)
         try:
@@ -66,13 +70,37 @@ def taken_over(text, host):
                 owner = json.load(file)
         except (OSError, ValueError):
             continue
-        if owner.get("host") and owner["host"] != host():
+        if owner.get("host") and owner["host"] not in ours():
             return f"not started: its volume {name} belongs to vm {owner.get('vm')} on host {owner.get('hostname')} now"
 
 
 def own_uuid():
     """This host's UUID, as leases have it."""
-    return ET.fromstring(virsh("capabilities")).findtext("host/uuid")
+    return [ET.fromstring(virsh("capabilities")).findtext("host/uuid")]
+
+
+def possible_uuids(paths=IDENTITIES):
+    """What this host's UUID may be, known before libvirt runs."""
+    found = []
+    for path in paths:
+        try:
+            with open(path, encoding="ascii") as file:
+                found.append(str(uuid.UUID(file.read().strip())))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def doubtful(folder=AUTOSTART, ours=possible_uuids):
+    """{name: why} of autostart machines that libvirt would start although another host may have their volumes; read without libvirt."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.xml"))):
+        try:
+            with open(path, encoding="utf-8") as file:
+                found[os.path.basename(path)[: -len(".xml")]] = taken_over(file.read(), ours)
+        except (OSError, ET.ParseError) as error:
+            say(os.path.basename(path), f"not read: {error}")
+    return {name: why for name, why in found.items() if why}
 
 
 def is_ready(name, inactive):

@@ -49,7 +49,7 @@ def acquisition(want, owner, path, root, name):
     if is_same(there, owner):
         return None
     if not want.get("takeover"):
-        raise Refused(f"vm {want['name']}: {words(name, there)}", "volume_leased")
+        raise Refused(f"vm {want['name']}: {words(name, there, owner)}", "volume_leased")
     if os.path.exists(path) and qcow2.is_open(path):
         raise Refused(f"vm {want['name']}: volume {name} is open in a QEMU of some host now, so it is not taken over", "volume_in_use")
     return Step("take over", f"{name} from vm {there.get('vm')} on {there.get('hostname')}", lambda: leases.give(name, None, owner))

@@ -107,10 +107,11 @@ class Migrations(Resource):
         there = migration_facts.destination(have.there, self.hypervisor, have.here, facts)
         uri = uri_of(want)
         migration_check.check(facts, there, self.promised.get(uri, 0))
+        owner = leasing.owner_of(self, have.here.name, have.here)
         for root, name in leasing.shared_files(self, have.here.description).values():
             holder = Leases(root).holder(name)
-            if holder and not is_same(holder, leasing.owner_of(self, have.here.name, have.here)):
-                raise Refused(f"vm {have.here.name}: {words(name, holder)}", "volume_leased")
+            if holder and not is_same(holder, owner):
+                raise Refused(f"vm {have.here.name}: {words(name, holder, owner)}", "volume_leased")
         self.promised[uri] = self.promised.get(uri, 0) + (facts["memory"] if facts["is_active"] else 0)
 
     def handing_over(self, have, there, is_moved=False):
