@@ -9,6 +9,7 @@ import os
 from itertools import product
 
 import pytest
+import shared_storage
 from disks import MIB, chain, directory_storage, disk, facts, free, left, machine, mounted, noise, opened, qemu_img, run, same
 
 SOURCES = ("chain0.raw", "chain2.qcow2", "alone.qcow2")
@@ -125,17 +126,17 @@ def test_full_clones_share_blocks_where_the_filesystem_can(filesystem, folder, u
 
 
 def test_holes_stay_holes(storage, folder, unique, loop_device, connection, ensure):
-    """Also where no blocks are shared: from one filesystem to another."""
-    path = f"{folder}/ext4"
+    """Also where no blocks are shared: from one filesystem to another. NFS 3 has to read every hole, so the file is smaller there."""
+    path, far = f"{folder}/ext4", 2**28 if shared_storage.ASKED else 3 * 2**30
     with mounted(loop_device("200M"), path, "ext4"), directory_storage(connection, f"{unique}-fs", path):
         with open(f"{storage.path}/sparse.raw", "wb") as file:
             file.write(b"begin")
-            file.seek(3 * 2**30)
+            file.seek(far)
             file.write(b"end")
-            file.truncate(5 * 2**30)
+            file.truncate(2 * far)
         done = ensure("intake_volume", name="copy.raw", storage=f"{unique}-fs", source_volume="sparse.raw", source_storage=storage.name)
-        assert done["volume"]["size"] == 5 * 2**30 and done["volume"]["allocation"] < MIB
+        assert done["volume"]["size"] == 2 * far and done["volume"]["allocation"] < MIB
         assert same(f"{path}/copy.raw", f"{storage.path}/sparse.raw")
         done = ensure("intake_volume", name="sparse.raw", storage=storage.name, new_storage=f"{unique}-fs")
-        assert done["volume"]["size"] == 5 * 2**30 and done["volume"]["allocation"] < MIB
+        assert done["volume"]["size"] == 2 * far and done["volume"]["allocation"] < MIB
         assert same(f"{path}/copy.raw", f"{path}/sparse.raw") and not os.path.exists(f"{storage.path}/sparse.raw")
