@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from urllib.parse import urlsplit
 
-from . import lens, silence
+from . import lens, mounts, silence
 from .errors import IntakeError, NotFound, NotReachable
 
 try:
@@ -134,9 +134,14 @@ class Hypervisor:
             raise IntakeError(
                 f"storage {name}: is not active; run intake_storage with name={name} state=present to start it", "storage_inactive"
             )
-        path = self.once(("path", name), lambda: pool_path(pool))
+        path, needs_mount = self.once(("path", name), lambda: pool_place(pool))
         if path and silence.silent(path):
             raise NotReachable(f"storage {name}: {path} does not answer; its server is away, or the network to it", "storage_hangs")
+        if needs_mount and self.is_local and not mounts.at(path):
+            raise IntakeError(
+                f"storage {name}: is active, but nothing is mounted on {path}; run intake_storage with name={name} state=present, which mounts it",
+                "storage_not_mounted",
+            )
         return path
 
     def storage_paths(self):
@@ -205,7 +210,13 @@ def unless_gone(read):
 
 def pool_path(pool):
     """The directory a pool's files are in, or None for kinds that have none."""
-    return lens.parse(pool.XMLDesc(0)).findtext("target/path")
+    return pool_place(pool)[0]
+
+
+def pool_place(pool):
+    """(pool_path, whether a filesystem is mounted there while the pool is active)."""
+    root = lens.parse(pool.XMLDesc(0))
+    return root.findtext("target/path"), root.get("type") in ("fs", "netfs")
 
 
 def domain_roots(domain):

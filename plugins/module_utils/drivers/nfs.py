@@ -25,6 +25,7 @@ FORBIDDEN = {
     "async": "the server could lose what a guest was told is on disk",
     "soft": "a guest would get I/O errors, and lose data, whenever the server is slow",
     "softerr": "a guest would get I/O errors, and lose data, whenever the server is slow",
+    "ro": "images, disks and leases are written to every storage",
     "bg": "libvirt would take the empty mount point for the storage",
     "local_lock": "locks of QEMU would not reach other hosts, and two could write one disk",
 }
@@ -108,7 +109,7 @@ class NFS:
         if not export.startswith("/") or not export.isprintable() or "," in export or ".." in export.split("/"):
             raise Refused(f"export {want['export']!r} is not an absolute path on the server", "invalid_export")
         check_options(want.get("mount_options") or [])
-        path = directory.check_path(want.get("path") or os.path.join(directory.DEFAULT_ROOT, want["name"]))
+        path = silence.real(directory.check_path(want.get("path") or os.path.join(directory.DEFAULT_ROOT, want["name"])))  # mounts are known by it
         refuse_hidden(path, f"{nfs_server.bracketed(server)}:{export}")
         version = want.get("version") or DEFAULT_VERSION
         nfs_server.reach(server, version, want.get("timeout") or silence.TIMEOUT)
@@ -130,19 +131,21 @@ class NFS:
         nfs_server.reach(have["server"], have["version"] or DEFAULT_VERSION, have.get("timeout") or silence.TIMEOUT)
 
     def start(self, have, start_pool, stop_pool):
-        """Mount, see to it that QEMU's user can work there, and let libvirt adopt the mount; else leave nothing mounted."""
+        """Mount, see to it that QEMU's user can work there, and let libvirt adopt the mount; else leave nothing of ours mounted."""
         timeout = have.get("timeout") or silence.TIMEOUT
         refuse_silent()
         if not os.path.isdir(have["path"]):
             directory.make(have["path"])
-        if not self.mount(have):
+        ours = not self.mount(have)
+        if ours:
             options = [*ALWAYS, *(have["mount_options"] or DEFAULT_OPTIONS)]
             nfs_server.mount(have["server"], have["export"], have["version"] or DEFAULT_VERSION, options, have["path"], timeout)
         try:
             guest_access.check(have["path"], self.source(have), timeout)
             start_pool()
         except BaseException:
-            nfs_server.unmount(have["path"], timeout, lazy=True)
+            if ours:
+                nfs_server.unmount(have["path"], timeout, lazy=True)
             raise
 
     def change(self, have, changes):

@@ -83,8 +83,11 @@ def with_changes(text, changes):
     root = parse(text)
     if "mount_options" in changes:
         write_options(root, changes["mount_options"])
-    if "version" in changes:
+    if changes.get("version"):
         ensure(root, "source/protocol").set("ver", changes["version"])
+    elif "version" in changes:  # libvirt is left to choose
+        for old in root.findall("source/protocol"):
+            root.find("source").remove(old)
     return dump(root)
 
 

@@ -163,6 +163,8 @@ class Storages(Resource):
             driver.refuse_start(have)
 
         def start():
+            if pool.isActive() and not lost:
+                return  # by somebody else meanwhile
             if pool.isActive():
                 driver.stop(have, pool.destroy)
             driver.start(have, lambda: pool.create(0), pool.destroy)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from urllib.parse import urlsplit
 
 from ... import lens
 from ...errors import NotReachable
@@ -54,7 +55,7 @@ def connect(uri, found):
     """Open a connection and put it, or what is wrong, into `found`."""
     try:
         connection = libvirt.open(uri)
-        if connection.isAlive() and "+" in uri.partition(":")[0]:
+        if connection.isAlive() and urlsplit(uri).netloc:
             connection.setKeepAlive(*KEEPALIVE)
         found["connection"] = connection
     except faults() as error:

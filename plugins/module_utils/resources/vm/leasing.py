@@ -9,7 +9,7 @@ import os
 
 from ... import qcow2, silence
 from ...converge import Step
-from ...errors import Refused
+from ...errors import NotReachable, Refused
 from ...leases import Leases, is_same, words
 from . import disks
 from .definition import uuid_of
@@ -21,26 +21,42 @@ def owner_of(vms, name, have):
 
 
 def shared_files(vms, described):
-    """{path: (root, volume)} of the disks that a machine writes alone in storages which other hosts share."""
+    """{path: (root, volume)} of the disks that a machine writes alone in storages which other hosts share.
+
+    Raises NotReachable where such a storage does not answer: whoever asks is about to open a file there.
+    """
     found = {}
     for disk in described["disks"].values():
         path = disk["path"] if disks.is_writer(disk) else None
         if path and path.startswith("/") and vms.hypervisor.is_local and silence.network_mount(path):
+            point = silence.silent(path)
+            if point:
+                raise NotReachable(f"{path} cannot be looked at: {point} does not answer; its server is away, or the network to it", "storage_hangs")
             found[path] = os.path.split(path)
     return found
 
 
 def plan(vms, steps, have, want, after):
-    """Refused where another host's machine has a disk; else the steps that take the leases, ahead of all others, and give back what goes."""
+    """Refused where another host's machine has a disk; else puts the steps that take leases ahead, and answers those that give back what goes."""
     owner = owner_of(vms, want["name"], have)
     mine = shared_files(vms, after)
-    taking = [step for step in (acquisition(want, owner, path, *place) for path, place in mine.items()) if step]
-    steps[:0] = taking
+    steps[:0] = [step for step in (acquisition(have, want, owner, path, *place) for path, place in mine.items()) if step]
     gone = shared_files(vms, have.description) if have else {}
-    steps += [giving_back(owner, *place) for path, place in gone.items() if path not in mine]
+    return [giving_back(owner, *place) for path, place in gone.items() if path not in mine]
 
 
-def acquisition(want, owner, path, root, name):
+def unheld(vms, have):
+    """The steps that take the leases nobody has, for a machine that stays as it is and off: it does no harm, whoever has its disks."""
+    try:
+        places = shared_files(vms, have.description).values()
+    except NotReachable:
+        return []
+    owner = owner_of(vms, have.name, have)
+    free = [(root, name) for root, name in places if not Leases(root).holder(name)]
+    return [Step("lease", name, lambda root=root, name=name: Leases(root).take(name, owner), silent=True) for root, name in free]
+
+
+def acquisition(have, want, owner, path, root, name):
     """The step that takes one lease, None where the machine has it."""
     leases = Leases(root)
     there = leases.holder(name)
@@ -48,11 +64,18 @@ def acquisition(want, owner, path, root, name):
         return Step("lease", name, lambda: leases.take(name, owner), silent=True)
     if is_same(there, owner):
         return None
+    if is_ours(there, owner) and have and have.is_active:  # it runs here and writes: this host's UUID has changed since
+        return Step("lease", name, lambda: leases.give(name, there, owner), silent=True)
     if not want.get("takeover"):
         raise Refused(f"vm {want['name']}: {words(name, there, owner)}", "volume_leased")
     if os.path.exists(path) and qcow2.is_open(path):
         raise Refused(f"vm {want['name']}: volume {name} is open in a QEMU of some host now, so it is not taken over", "volume_in_use")
     return Step("take over", f"{name} from vm {there.get('vm')} on {there.get('hostname')}", lambda: leases.give(name, None, owner))
+
+
+def is_ours(there, owner):
+    """True for the same machine on a host of the same name, whatever the host's UUID was."""
+    return all(there.get(key) == owner[key] for key in ("vm", "uuid", "hostname"))
 
 
 def giving_back(owner, root, name):
@@ -64,3 +87,22 @@ def releases(vms, have):
     """The steps that end all leases of a machine that is removed."""
     owner = owner_of(vms, have.name, have)
     return [giving_back(owner, *place) for place in shared_files(vms, have.description).values()]
+
+
+def left_behind(vms, name):
+    """The steps that end leases of a machine that is not defined here any more, after a killed run or virsh undefine."""
+    host, known = vms.hypervisor.identity()["host"], {domain.UUIDString() for domain in vms.hypervisor.domains().values()}
+    shared = [path for path in vms.hypervisor.storage_paths().values() if vms.hypervisor.is_local and silence.network_mount(path)]
+    kept = {path: vms.hypervisor.once(("leases", path), lambda path=path: Leases(path).all()) for path in shared}
+    found = [(owner, path, volume) for path, leases in kept.items() for volume, owner in leases.items()]
+    return [giving_back(*one) for one in found if (one[0].get("vm"), one[0].get("host")) == (name, host) and one[0]["uuid"] not in known]
+
+
+def foreign(vms, have):
+    """Words about a volume of a machine that belongs to another host now, or None."""
+    owner = owner_of(vms, have.name, have)
+    for root, name in shared_files(vms, have.description).values():
+        there = Leases(root).holder(name)
+        if there and not is_same(there, owner) and not (have.is_active and is_ours(there, owner)):
+            return f"volume {name} belongs to vm {there.get('vm')} on host {there.get('hostname')} now"
+    return None

@@ -13,7 +13,7 @@ from ...errors import Refused
 from ...graph import Graph
 from ...hypervisor import libvirt
 from ..volume_have import catalogue
-from . import disks, seed
+from . import disks, leasing, seed
 
 FLAGS = ("MANAGED_SAVE", "SNAPSHOTS_METADATA", "NVRAM", "CHECKPOINTS_METADATA", "TPM")
 
@@ -44,7 +44,11 @@ def doomed_by_removal(vms, have, want, warnings):
     steps = []
     for name, disk in there.items():
         if name == seed.DISK and os.path.basename(disk["path"] or "") == seed.file_name(have.name):
-            steps.append(deletion(vms, name, disk["path"], seed.discard_unfinished))
+            why = leasing.foreign(vms, have)
+            if why:
+                warnings.append(f"vm {have.name}: its seed {disk['path']} stays: {why}")
+            else:
+                steps.append(deletion(vms, name, disk["path"], seed.discard_unfinished))
         elif name in asked or "all" in asked:
             why = reason_to_keep(graph, have, disk)
             if not why:

@@ -64,15 +64,16 @@ class Vms(Resource):
         check.check(have, want)
         plan = Plan(want["name"])
         doomed = removal.doomed_by_edit(self, have, want) if have else []
-        draft = self.plan_definition(plan, have, want)
+        draft, releases = self.plan_definition(plan, have, want)
         if have is not None and have.is_active:
             self.plan_live(plan, have, draft)
+        plan.steps += releases  # after QEMU let go of the disks
         plan.steps += doomed  # after the disks are gone everywhere
         self.plan_power(plan, have, want, draft)
         return plan
 
     def plan_definition(self, plan, have, want):
-        """Steps for the volumes, the seed and the persistent definition; returns the root of what it will be."""
+        """Steps for the volumes, the seed and the persistent definition; returns the root of what it will be, and the steps that end leases."""
         if have is None:
             self.host = self.host or blueprint.Host(self.hypervisor)
             want = blueprint.defaults(self.host, want)
@@ -93,8 +94,10 @@ class Vms(Resource):
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
         self.plan_autostart(plan, have, want)
-        leasing.plan(self, plan.steps, have, want, after)
-        return draft
+        if have is not None and not changes and POWERED.get(want["state"], have.state) == "stopped":
+            plan.steps += leasing.unheld(self, have)
+            return draft, []
+        return draft, leasing.plan(self, plan.steps, have, want, after)
 
     def define(self, draft):
         """Write the persistent definition. The UUID in it makes libvirt refuse another domain of that name."""
@@ -170,14 +173,16 @@ class Vms(Resource):
         """Stop it gracefully, delete the disks that were named, then undefine it with all that belongs to it."""
         plan = Plan(want["name"])
         if have is None:
+            plan.steps += leasing.left_behind(self, want["name"])
             return plan
+        releases = leasing.releases(self, have)  # first: no look at a storage that does not answer
         doomed = removal.doomed_by_removal(self, have, want, plan.warnings)
         plan.steps += [self.power_step(verb, have, want, have.state, "stopped") for verb in power.verbs(have.state, "stopped")]
         undefine = self.with_domain(have, want, removal.remove)
         shown = description.shown(description.differences(have.description, {}))
         plan.steps += doomed  # before the definition goes: a killed run is finished by the next
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
-        plan.steps += leasing.releases(self, have)
+        plan.steps += releases
         return plan
 
     def settle(self):
