@@ -74,8 +74,8 @@ class ActionModule(Controller):
         with connection.transaction(force_rollback=params["state"] == "checked" or self._task.check_mode):
             records = Records(connection, self.host(seen.hypervisor, params["uri"], task_vars))
             rows = survey.rows_of(connection, records.host.id, kinds)
-            found, left = survey.differences(rows, seen, params["ignore"]), survey.orphans(connection, records.host.id)
-            survey.take_in(records, rows, seen, left)
+            found, left = survey.differences(rows, seen, params["ignore"]), survey.orphans(connection, records.host.id, kinds)
+            survey.take_in(records, rows, seen, kinds, left)
         return told(params["state"], survey.plain(found), survey.plain(left), seen.unseen)
 
 

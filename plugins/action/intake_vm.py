@@ -20,6 +20,8 @@ class ActionModule(Recording):
 
     def companions(self, records, entries, result, task_vars):
         machines = [report["name"] for report in result["resources"] if any(is_of_volume(step) for step in report["steps"])]
+        if not machines:
+            return []
         found = [one["found"] for one in entries if one["kind"] == "vm" and one["found"] and one["name"] in machines]
         paths = {disk["path"] for one in found for disk in one["disks"].values() if disk.get("path")} | set(records.disk_paths(machines))
         folders = {path: name for name, (_id, path) in records.known.items()}

@@ -42,8 +42,9 @@ class Controller(ActionBase):
         return self._task.action.rpartition(".")[2]
 
     def variable(self, task_vars, name):
-        """A variable of the host, templated."""
-        value = task_vars.get(name)
+        """A variable of the host, else of the one that the task is delegated to, templated."""
+        delegated = (task_vars.get("ansible_delegated_vars") or {}).get(self._task.delegate_to) or {}
+        value = task_vars.get(name, delegated.get(name))
         return None if value is None else self._templar.template(value)
 
     def dsn(self, task_vars):

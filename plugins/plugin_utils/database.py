@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json as encoder
 import os
@@ -52,6 +53,7 @@ def connected(dsn, purpose="intake.vms"):
         connection = psycopg.connect(**{**defaults, **words, "autocommit": True})
     except psycopg.Error as error:
         raise NotReachable(f"the inventory's database is not reached: {plain(error, dsn)}", "inventory_unreachable") from None
+    connection.adapters.register_dumper(str, text_dumper())
     with connection:
         connection.execute(f"SET search_path = {SCHEMA}")
         yield connection
@@ -88,9 +90,26 @@ def json(value):
 
 
 def encoded(value):
-    """JSON as PostgreSQL takes it: without NUL, and without halves of characters, which names of files may have."""
+    """JSON as PostgreSQL takes it."""
     text = encoder.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
     return NUL.sub("\\1\ufffd", text)
+
+
+def storable(text):
+    """A text as PostgreSQL takes it: without NUL, and without halves of characters, which names of files may have."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+@functools.cache
+def text_dumper():
+    """What makes parameters of texts, the same as those in JSON."""
+    from psycopg.types.string import StrDumperUnknown
+
+    class Storable(StrDumperUnknown):
+        def dump(self, obj):
+            return super().dump(storable(obj))
+
+    return Storable
 
 
 def quoted(text, name):

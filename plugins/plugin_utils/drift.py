@@ -32,7 +32,7 @@ def compare(rows, entries):
         row, entry = known.get(key), found.get(key)
         about = {"kind": key[0], "storage": key[1] or None, "name": key[2], "where": "/".join(filter(None, key[1:])), "since": row and row["recorded_at"]}
         if row and entry:
-            drift += [{**about, "drift": "changed", **field} for field in fields(row, lasting(key[0], entry["found"]))]
+            drift += [{**about, "drift": "changed", **field} for field in fields(row, entry["found"])]
         else:
             drift.append({**about, "drift": "missing" if row else "unexpected", **WHOLE})
     return drift
@@ -45,7 +45,7 @@ def place(one):
 
 def fields(row, found):
     """The fields of one resource that differ."""
-    recorded, now = flat(row["recorded"]), flat(found)
+    recorded, now = (flat(lasting(row["kind"], state)) for state in (row["recorded"], found))
     names = sorted(name for name in set(recorded) | set(now) if recorded.get(name) != now.get(name))
     return [{"field": name, "asked": asked(row["asked"], name.split(".")), "recorded": recorded.get(name), "found": now.get(name)} for name in names]
 

@@ -12,8 +12,9 @@ from .database import json
 
 PASSING = {  # what changes by itself, or is said by info modules alone
     "storage": ("health", "volumes", "images", "vms", "virtual_size_sum", "overcommit", "mounted", "pending", *tables.FIGURES),
-    "volume": ("allocation", "users", "backing_chain", "state", "open"),
-    "image": ("allocation", "users", "state", "changed_outside"),
+    # hosts that share an export may call it differently and mount it elsewhere: storage and path are not the volume's
+    "volume": ("storage", "path", "allocation", "users", "backing_chain", "state", "open"),
+    "image": ("storage", "path", "allocation", "users", "state", "changed_outside"),
     "vm": ("address", "addresses", "pending", "host", "host_uuid", "reason"),
 }
 

@@ -64,8 +64,10 @@ class Recording(Controller):
                 return warned(self.work(task_vars), f"not recorded: {error}; {SYNC}")
             try:
                 result = self.work(task_vars)
-            except AnsibleConnectionFailure as error:
-                self.end(ledger, lambda fresh, said=str(error): fresh.end("unreachable", message=said))
+            except Exception as error:  # whatever ends the task ends its entry
+                status = "unreachable" if isinstance(error, AnsibleConnectionFailure) else "failed"
+                said = HIDDEN if order.arguments is None else str(error)
+                self.end(ledger, lambda fresh: fresh.end(status, message=said))
                 raise
             if self._task.async_val and not result.get("resources"):
                 return result  # the journal's entry stays open: nobody here sees the end
@@ -90,19 +92,25 @@ class Recording(Controller):
         return ledger
 
     def ended(self, ledger, order, result, task_vars):
-        """Write what the module's result tells; the error if that was not possible."""
-        entries = entries_of(order, result, self.describes)
+        """Write what the module's result tells; the error if that was not possible, of which the entry's end tells then."""
+        host, entries, fault = None, [], None
         try:
             host = result.get("hypervisor") and self.host(result["hypervisor"], order.uri, task_vars)
-        except IntakeError as error:
-            return self.end(ledger, lambda fresh: write(fresh, None, [], order, result)) or error
-        if host:
-            with contextlib.suppress(IntakeError), sentences(ledger.dsn):  # a lost database is said when the end is written
-                records = Records(ledger.connection, host)
-                entries = self.storages(records, entries, task_vars) + entries
-                entries = [adopted(one, records) for one in entries]
-                entries += self.companions(records, entries, result, task_vars)
-        return self.end(ledger, lambda fresh: write(fresh, host, entries, order, result))
+            entries = entries_of(order, result, self.describes)
+            if host:
+                entries = on_a_session(ledger, lambda fresh: self.completed(Records(fresh.connection, host), entries, result, task_vars))
+        except Exception as error:  # the module's work is done: nothing may keep its result from the caller
+            fault = sentence(error)
+        missed = self.end(ledger, lambda fresh: write(fresh, host, entries, order, result, fault))
+        if missed and not isinstance(missed, NotReachable):
+            self.end(ledger, lambda fresh: write(fresh, None, [], order, result, missed))
+        return fault or missed
+
+    def completed(self, records, entries, result, task_vars):
+        """The entries with those of what else is told by the host."""
+        entries = self.storages(records, entries, task_vars) + entries
+        entries = [adopted(one, records) for one in entries]
+        return entries + self.companions(records, entries, result, task_vars)
 
     def storages(self, records, entries, task_vars):
         """Entries of the host's storages where something is in one that the inventory does not know yet."""
@@ -116,27 +124,39 @@ class Recording(Controller):
         return []
 
     def info(self, kind, arguments, task_vars):
-        """What an info module lists on the host that the task is about; nothing where it fails."""
+        """What an info module lists on the host that the task is about. Raises IntakeError with the module's words."""
         uri = self._task.args.get("uri", CONNECTION["uri"]["default"])
-        return self.call(f"intake_{kind}_info", {"uri": uri, **arguments}, task_vars).get(f"{kind}s", [])
+        result = self.call(f"intake_{kind}_info", {"uri": uri, **arguments}, task_vars)
+        if result.get("failed") or result.get("unreachable"):
+            raise IntakeError(f"intake_{kind}_info: {result.get('msg', 'the host is not reached')}", result.get("reason", "unreachable"))
+        return result[f"{kind}s"]
 
     def end(self, ledger, work):
-        """The second half in one transaction, on a new connection where the first was lost; the error if it could not be written."""
-        fault = None
-        for again in (False, True):
-            try:
-                with contextlib.ExitStack() as stack:
-                    stack.enter_context(sentences(ledger.dsn))
-                    if again:
-                        ledger = ledger.again(stack.enter_context(connected(ledger.dsn)))
-                    stack.enter_context(ledger.connection.transaction())
-                    work(ledger)
-                return None
-            except NotReachable as error:
-                fault = error
-            except IntakeError as error:
-                return error
-        return fault
+        """The second half in one transaction; the error if it could not be written."""
+
+        def whole(fresh):
+            with fresh.connection.transaction():
+                work(fresh)
+
+        try:
+            return on_a_session(ledger, whole)
+        except Exception as error:
+            return sentence(error)
+
+
+def on_a_session(ledger, work):
+    """What `work(ledger)` answers; done once more on a new connection where the first was lost. Raises IntakeError."""
+    try:
+        with sentences(ledger.dsn):
+            return work(ledger)
+    except NotReachable:
+        with sentences(ledger.dsn), connected(ledger.dsn) as connection:
+            return work(ledger.again(connection))
+
+
+def sentence(error):
+    """Any error as one of ours."""
+    return error if isinstance(error, IntakeError) else IntakeError(f"{type(error).__name__}: {error}", "inventory_error")
 
 
 def adopted(one, records):
@@ -148,13 +168,14 @@ def adopted(one, records):
     return {**one, "asked": {**options(one["kind"], one["found"], storages), **said}}
 
 
-def write(ledger, host, entries, order, result):
-    """What the host has now, and how the call ended."""
+def write(ledger, host, entries, order, result, fault=None):
+    """What the host has now, and how the call ended; with the fault that kept something from being written."""
     if host:
         Records(ledger.connection, host).write(entries)
     changed = [name for name, report in zip(order.names, result.get("resources") or ()) if report["changed"]]
     ends = {"unreachable": result.get("unreachable"), "failed": result.get("failed"), "changed": result.get("changed")}
-    said = HIDDEN if order.arguments is None and result.get("msg") else result.get("msg")
+    said = "; ".join(filter(None, (result.get("msg"), fault and f"not recorded: {fault}"))) or None
+    said = HIDDEN if said and order.arguments is None else said
     ledger.end(next((status for status, holds in ends.items() if holds), "unchanged"), host and host.id, changed, said)
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..module_utils.drivers.pool import places_of
+from ..module_utils.errors import IntakeError
 from . import tables
-from .database import json
+from .database import json, storable
 from .machines import Machines, row
 
 KINDS = ("storage", "volume", "image", "vm")
@@ -33,7 +34,7 @@ class Host:
 def identity(found):
     """What a storage is known by: its export, whoever mounts it, or the UUID of the one pool that has it."""
     export = places_of(found).get("export")
-    return f"nfs://{export}" if export else f"pool:{found['uuid']}"
+    return storable(f"nfs://{export}") if export else f"pool:{found['uuid']}"
 
 
 def entry(kind, name, storage=None, found=None, asked=None):
@@ -84,6 +85,7 @@ class Records(Machines):
     def write_storages(self, entries):
         """Storages, and the host's pools of them."""
         rows = [{**entry["found"], **row(entry), "identity": identity(entry["found"])} for entry in entries if entry["found"]]
+        before = self.held([one["identity"] for one in rows], [self.known[entry["name"]][0] for entry in entries if entry["name"] in self.known])
         tables.STORAGES.write(self.connection, rows)
         names = [one["identity"] for one in rows]
         ids = dict(self.connection.execute("SELECT identity, id FROM storages WHERE identity = ANY(%s)", (names,)).fetchall())
@@ -92,7 +94,7 @@ class Records(Machines):
         tables.HOST_STORAGES.write(self.connection, rows)
         self.measure([one for one in rows if one.get("capacity") and one["state"] == "active"])
         self.known.update({one["name"]: (one["storage_id"], one["path"]) for one in rows})
-        self.forget_storages([entry["name"] for entry in entries if not entry["found"]])
+        self.forget_storages([entry["name"] for entry in entries if not entry["found"]], before)
 
     def measure(self, rows):
         """The figures of storages, and a sample where they moved."""
@@ -105,11 +107,18 @@ class Records(Machines):
             (json(rows),),
         )
 
-    def forget_storages(self, names):
-        """The host has them no more; one that no host has is gone, with what was in it."""
+    def held(self, identities, numbers):
+        """The ids of storages among these, which no other host can begin to have, or cease to have, until the transaction ends."""
+        rows = self.connection.execute(
+            'SELECT id FROM storages WHERE identity = ANY(%s) OR id = ANY(%s) ORDER BY identity COLLATE "C" FOR UPDATE', (identities, numbers)
+        )
+        return [number for (number,) in rows]
+
+    def forget_storages(self, names, held):
+        """The host has them no more; of those that are held, one that no host has is gone, with what was in it."""
         if names:
             self.connection.execute("DELETE FROM host_storages WHERE host_id = %s AND name = ANY(%s)", (self.host.id, names))
-        self.connection.execute("DELETE FROM storages WHERE NOT EXISTS (SELECT FROM host_storages WHERE storage_id = storages.id)")
+        self.connection.execute("DELETE FROM storages WHERE id = ANY(%s) AND NOT EXISTS (SELECT FROM host_storages WHERE storage_id = storages.id)", (held,))
         self.known = {name: known for name, known in self.known.items() if name not in names}
 
     def write_volumes(self, entries):
@@ -121,8 +130,14 @@ class Records(Machines):
         self.write_files(tables.IMAGES, entries)
 
     def write_files(self, table, entries):
-        """What is in storages; what is not there any more, or bears another name now, is forgotten."""
-        rows = [{**entry["found"], **row(entry), "storage_id": self.known[entry["found"]["storage"]][0]} for entry in entries if is_placed(entry, self.known)]
+        """What is in storages; what is not there any more, or bears another name now, is forgotten.
+
+        Raises IntakeError for what is in a storage that has no row.
+        """
+        lost = sorted({f"{entry['found']['storage']}/{entry['found']['name']}" for entry in entries if entry["found"] and not is_placed(entry, self.known)})
+        if lost:
+            raise IntakeError(f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}: the inventory does not know the storage", "unknown_storage")
+        rows = [{**entry["found"], **row(entry), "storage_id": self.known[entry["found"]["storage"]][0]} for entry in entries if entry["found"]]
         left = [entry for entry in entries if is_left(entry) and entry["storage"] in self.known]
         gone = [{"storage_id": self.known[entry["storage"]][0], "name": entry["name"]} for entry in left]
         if gone:
@@ -146,7 +161,7 @@ def has_files(machine):
 
 def is_placed(entry, known):
     """True for what is in a storage that has a row."""
-    return bool(entry["found"]) and entry["found"]["storage"] in known
+    return entry["found"]["storage"] in known
 
 
 def is_left(entry):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .database import json
+from .database import json, storable
 
 ASKED = {"asked": "jsonb", "recorded": "jsonb"}
 WORDS = {"description": "text", "labels": "jsonb"}
@@ -49,7 +49,8 @@ class Table:
 
     def write(self, connection, rows):
         """The keys of the rows that were new or different. All write in the order of keys, so that nobody waits for one who waits for him."""
-        ordered = sorted(rows, key=lambda row: [str(row[name]) for name in self.key])
+        single = {tuple(storable(str(row[name])) for name in self.key): row for row in rows}  # the last of what the database cannot tell apart
+        ordered = [single[key] for key in sorted(single)]
         return connection.execute(self.upsert(), (json(ordered),)).fetchall() if rows else []
 
     def add(self, connection, rows):

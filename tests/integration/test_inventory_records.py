@@ -11,9 +11,10 @@ import uuid
 from collections import Counter
 
 import pytest
-from recorded import Recorded
+from recorded import Recorded, until
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database
+from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
+from ansible_collections.intake.vms.plugins.plugin_utils import database, survey
 from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
 
 
@@ -113,3 +114,61 @@ def test_hosts_that_share_storages_record_at_the_same_time(recorded):
     for thread in threads:
         thread.join(120)
     assert faults == []
+
+
+def test_a_storage_stays_where_a_host_begins_to_have_it_while_another_ceases(recorded):
+    shared = {"type": "nfs", "server": "nas", "export": "/vms"}
+    gone = {"kind": "storage", "name": "a", "storage": None, "asked": None, "found": None}
+    with database.connected(recorded.plain) as first, database.connected(recorded.plain) as second:
+        leaving = Records(first, Host(str(uuid.uuid4()), "hv1"))
+        leaving.write(entries("storage", [pool("a", **shared)]) + entries("volume", [{"name": "kept.qcow2", "storage": "a", "size": 1}]))
+        coming = Records(second, Host(str(uuid.uuid4()), "hv2"))
+        worker = threading.Thread(target=leaving.write, args=([gone],))
+        with second.transaction():
+            coming.write(entries("storage", [pool("b", **shared)]))
+            worker.start()
+            until(lambda: recorded.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") != [0])
+        worker.join(60)
+    assert recorded.rows("SELECT name FROM volumes") == ["kept.qcow2"] and recorded.rows("SELECT name FROM host_storages") == ["b"]
+
+
+def test_a_storage_that_is_another_one_now_leaves_nothing_behind(recorded):
+    with database.connected(recorded.plain) as connection:
+        records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
+        records.write(entries("storage", [pool("s"), pool("t")]) + entries("volume", [{"name": "v", "storage": "s"}, {"name": "w", "storage": "t"}]))
+        records.write(entries("storage", [pool("s")]))  # made anew: another UUID
+        assert recorded.rows("SELECT name FROM volumes") == ["w"] and recorded.rows("SELECT count(*) FROM storages") == [2]
+
+
+def test_names_of_files_that_are_no_texts_are_kept_as_far_as_they_can(recorded):
+    with database.connected(recorded.plain) as connection:
+        records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
+        odd = [{"name": name, "storage": "s", "size": number} for number, name in enumerate(("a\udc80", "a\udc81", "b\0", "c"))]
+        records.write(entries("storage", [pool("s")]) + entries("volume", odd))
+        assert recorded.rows("SELECT name, size FROM volumes ORDER BY size") == [("a?", 1), ("b\ufffd", 2), ("c", 3)]
+        records.write([{"kind": "volume", "name": "a\udc80", "storage": "s", "asked": None, "found": None}])
+        records.write([{"kind": kind, "name": "x\udc80\0", "storage": None, "asked": None, "found": None} for kind in ("vm", "storage")])
+        assert recorded.rows("SELECT name FROM volumes ORDER BY name") == ["b\ufffd", "c"] and records.disk_paths(["\udc80"]) == []
+
+
+def test_nothing_is_written_of_a_storage_that_is_not_known(recorded):
+    with database.connected(recorded.plain) as connection:
+        records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
+        with pytest.raises(IntakeError, match="nowhere/v: the inventory does not know the storage"):
+            records.write(entries("volume", [{"name": "v", "storage": "nowhere"}]))
+
+
+def test_open_entries_are_of_the_host_and_the_kinds_that_were_looked_at(recorded):
+    with database.connected(recorded.plain) as connection:
+        mine, other = (Records(connection, Host(str(uuid.uuid4()), "hv1")).host for _again in range(2))  # the name went to another machine
+        recorded.rows("UPDATE host_names SET host_id = %s WHERE name = 'hv1'", mine.id)
+        columns = "host_id, host_name, module, kind, names, controller, controller_user, session"
+        opened = f"INSERT INTO operations ({columns}) VALUES (%s, 'hv1', 'm', %s, %s, 'c', 'u', %s)"
+        for host, kind, name, session in ((mine.id, "vm", "lost", 0), (None, "vm", "new", 0), (other.id, "vm", "elsewhere", 0), (mine.id, "image", "i", 0)):
+            connection.execute(opened, (host, kind, [name], session))
+        connection.execute(opened, (mine.id, "vm", ["alive"], connection.info.backend_pid))
+        assert [one["names"] for one in survey.orphans(connection, mine.id, ["vm"])] == [["lost"], ["new"]]
+        seen = survey.Survey({}, [], [])
+        for kinds, synced in ((["storage", "vm"], False), (["storage", "volume", "image", "vm"], True)):
+            survey.take_in(Records(connection, Host(mine.uuid, "hv1")), [], seen, kinds, [])
+            assert recorded.rows("SELECT synced_at IS NOT NULL FROM hosts WHERE id = %s", mine.id) == [synced]

@@ -48,6 +48,13 @@ def test_a_name_may_be_of_several_kinds_and_in_several_storages():
     assert [(one["kind"], one["where"], one["drift"]) for one in drift.compare(rows, volumes)] == [("image", "b/v", "missing"), ("volume", "b/v", "unexpected")]
 
 
+def test_a_volume_of_an_export_is_the_same_wherever_that_is_mounted():
+    there, here = ({"name": "v", "storage": name, "path": f"/{name}/v", "size": 1} for name in ("a", "b"))
+    rows = [row(kind="volume", storage="b", name="v", recorded=there)]  # written by a host that calls the storage a
+    assert drift.compare(rows, [entry(here, "volume", "b")]) == []
+    assert [one["field"] for one in drift.compare(rows, [entry({**here, "size": 2}, "volume", "b")])] == ["size"]
+
+
 def test_a_machine_as_options():
     nic = {"type": "network", "source": "default", "mac": "52:54:00:00:00:01", "model": "virtio", "vlan": None, "link": "up", "target": "vnet3"}
     drive = {"device": "cdrom", "path": None, "bus": "sata", "read_only": True, "target": "sda"}
