@@ -89,6 +89,15 @@ class Leases:
         return partial
 
 
+def end_own(path, identity):
+    """End the lease that a machine of this host, which is gone, left on a file that goes; `identity` is the host's."""
+    folder, name = os.path.split(path)
+    leases = Leases(folder)
+    there = leases.holder(name)
+    if there and there.get("host") == identity["host"]:
+        leases.release(name, there)
+
+
 def is_same(one, other):
     """True where two owners are the same machine on the same host."""
     return (one.get("uuid"), one.get("host")) == (other.get("uuid"), other.get("host"))

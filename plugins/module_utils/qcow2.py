@@ -104,6 +104,14 @@ def is_open(path):
     return is_locked(path, IN_USE, PERMISSIONS)
 
 
+def is_in_use(path):
+    """The same, on whatever host of an NFS export; None where the file cannot be opened."""
+    try:
+        return is_open(path)
+    except OSError:
+        return None
+
+
 def is_written(path):
     """True while somebody may write the file, so that a copy of it would be torn."""
     return is_locked(path, WRITTEN, 1)

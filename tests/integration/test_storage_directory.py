@@ -9,6 +9,7 @@ import os
 import subprocess
 
 import pytest
+from disks import opened, qemu_img
 
 
 def run(*argv):
@@ -226,6 +227,17 @@ def test_emptying_takes_files_and_records_and_nothing_else(storage, ensure, refu
     assert sorted(os.listdir(storage.path)) == [".hidden", ".intake", "folder"]
     assert os.listdir(f"{storage.path}/.intake") == [".storage.json"] and os.listdir(f"{storage.path}/folder") == ["c.raw"]
     assert done["storage"]["description"] == "kept"
+
+
+def test_nothing_is_emptied_or_removed_while_a_qemu_of_another_host_may_read_it(storage, ensure, refuse):
+    """What it only reads, or shares, is in no definition here and bears no lease: QEMU's own locks tell of it."""
+    qemu_img("create", "-q", "-f", "qcow2", f"{storage.path}/seen.qcow2", "1M")
+    os.makedirs(f"{storage.path}/.intake", exist_ok=True)
+    put(f"{storage.path}/.intake/seen.qcow2.json", '{"kind": "image", "format": "qcow2"}')
+    with opened(f"{storage.path}/seen.qcow2", options=["-r"]):
+        assert "seen.qcow2 open in a running QEMU" in refuse("intake_storage", "storage_in_use", name=storage.name, state="empty", confirm=storage.name)
+        assert "open in a running QEMU" in refuse("intake_image", "in_use", name="seen.qcow2", storage=storage.name, state="absent")
+    ensure("intake_image", name="seen.qcow2", storage=storage.name, state="absent")
 
 
 def test_emptying_what_is_not_there_is_refused(storage, unique, refuse, connection):

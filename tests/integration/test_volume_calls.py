@@ -15,6 +15,7 @@ import pytest
 from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same, until
 
 from ansible_collections.intake.vms.plugins.module_utils import locks
+from ansible_collections.intake.vms.plugins.module_utils.leases import Leases
 
 BIG = 400 * MIB
 
@@ -198,3 +199,16 @@ def test_a_killed_conversion(disk_storage, background, ensure):
     ensure("intake_volume", name="a", storage=storage.name, format="qcow2")
     assert facts(f"{storage.path}/a")[:2] == ("qcow2", BIG) and same(f"{storage.path}/a", f"{storage.path}/a.qcow2")
     assert not left(storage.path) and not os.path.exists(f"/proc/{program}/fd/0")
+
+
+def test_leases_that_machines_of_this_host_left_go_with_their_files(storage, ensure, run_module):
+    leases = Leases(storage.path)
+    owner = {"vm": "gone", "uuid": "u", "host": run_module("intake_volume_info")["hypervisor"]["uuid"], "hostname": "h"}
+    for name in "abc":
+        ensure("intake_volume", name=name, storage=storage.name, size="1MiB", format="raw")
+        leases.take(name, owner)
+    ensure("intake_volume", name="a", storage=storage.name, state="absent")
+    ensure("intake_volume", name="b", storage=storage.name, new_name="d", size="1MiB", format="raw")
+    assert list(leases.all()) == ["c"]
+    ensure("intake_storage", name=storage.name, state="empty", confirm=storage.name)
+    assert leases.all() == {}

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.leases import Leases
+from ansible_collections.intake.vms.plugins.module_utils.leases import Leases, end_own
 
 
 def owner(number):
@@ -73,3 +73,13 @@ def test_a_damaged_lease_still_keeps_others_out(leases):
     with pytest.raises(Refused, match="unknown"):
         leases.take("a", owner(1))
     assert list(leases.all()) == ["a"]
+
+
+def test_what_this_host_left_on_a_file_that_goes_ends(leases):
+    leases.take("a", owner(1))
+    file = os.path.join(os.path.dirname(os.path.dirname(leases.folder)), "a")
+    end_own(file, {"host": "h2"})
+    assert leases.holder("a")["host"] == "h1"
+    end_own(file, {"host": "h1"})
+    end_own(file, {"host": "h1"})
+    assert leases.holder("a") is None

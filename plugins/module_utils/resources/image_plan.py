@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import transfer
+from .. import qcow2, transfer
 from ..converge import DESTRUCTIVE, Plan, Step
 from ..errors import IntakeError, Refused
 from . import image_arrival, image_match
@@ -217,6 +217,8 @@ class ImagePlanner:
         users = self.images.users(self.have["path"])
         if users:
             raise Refused(f"{self.who}: {what} while it is used by {', '.join(users)}", "in_use")
+        if qcow2.is_in_use(self.have["path"]) and not transfer.is_left_open(self.have["path"]):
+            raise Refused(f"{self.who}: {what} while it is open in a running QEMU or qemu-img", "in_use")
 
     def catalogue(self):
         """The records of the storage."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import silence
+from .. import qcow2, silence
 from ..catalogue import FOLDER, Catalogue
 from ..converge import DESTRUCTIVE, LIVE, Step
 from ..drivers import DRIVERS
 from ..drivers.directory import DEFAULT_ROOT, within
 from ..errors import NotFound, NotReachable, Refused
 from ..journal import DOWNLOAD, JOURNAL, UNPACKED
-from ..leases import Leases
+from ..leases import Leases, end_own
 from .storage_look import RECORD
 from .storage_use import files_in_use, overlays_on, pool_documents
 
@@ -95,8 +95,10 @@ def plan_empty(storages, plan, have, want):
     volumes = [volume for volume in storages.hypervisor.pool(plan.name).listAllVolumes(0) if volume.info()[0] == FILE]
     files = {volume.name(): volume.path() for volume in volumes if not volume.name().startswith(".")}
     files.update({name: os.path.join(have["path"], name) for name in have["seen"]["names"] if name.startswith(PARTIAL)})
+    refuse_open({name: path for name, path in files.items() if not name.startswith(PARTIAL)})
+    identity = storages.hypervisor.identity()
     for name, path in sorted(files.items()):
-        plan.steps.append(Step("delete", name, lambda name=name, path=path: delete(catalogue, name, path), DESTRUCTIVE, size_of(path)))
+        plan.steps.append(Step("delete", name, lambda name=name, path=path: delete(catalogue, name, path, identity), DESTRUCTIVE, size_of(path)))
     for name in sorted(set(catalogue.names()) - set(files)):
         plan.steps.append(Step("forget", name, lambda name=name: catalogue.remove(name), LIVE, "record without a file"))
 
@@ -110,15 +112,23 @@ def refuse_leased(hypervisor, have):
         raise Refused(f"is used by {', '.join(uses)}; it can be emptied when nothing uses it any more", "storage_in_use")
 
 
+def refuse_open(files):
+    """Refused while a QEMU has a file open, of whatever host: what it shares or only reads bears no lease."""
+    opened = [name for name, path in sorted(files.items()) if qcow2.is_in_use(path)]
+    if opened:
+        raise Refused(f"is used: {', '.join(opened)} open in a running QEMU or qemu-img; it can be emptied when nothing uses it any more", "storage_in_use")
+
+
 def size_of(path):
     """For the diff."""
     return f"{os.lstat(path).st_size} bytes"
 
 
-def delete(catalogue, name, path):
+def delete(catalogue, name, path, identity):
     """The file first: a record without a file is found again, a file without a record is a volume."""
     os.unlink(path)
     catalogue.remove(name)
+    end_own(path, identity)
 
 
 def refuse_used(hypervisor, have, verb):

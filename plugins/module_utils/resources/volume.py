@@ -13,6 +13,7 @@ from ..converge import DESTRUCTIVE, Plan, Resource, Step, selected
 from ..errors import Refused
 from ..graph import Graph
 from ..hypervisor import faults
+from ..leases import end_own
 from ..names import check_name
 from . import volume_change, volume_create, volume_have
 
@@ -121,6 +122,7 @@ class Volumes(Resource):
         """Unlink the file, then its record: a crash between leaves a record that no file belongs to, which is harmless."""
         os.unlink(have["path"])
         volume_have.catalogue(self, have["storage"]).remove(have["name"])
+        end_own(have["path"], self.hypervisor.identity())
         self.touched.add(have["storage"])
 
     def engage(self, want, path, change=True):

@@ -10,6 +10,7 @@ import os
 from .. import lens, transfer
 from ..converge import DESTRUCTIVE, LIVE, Step
 from ..errors import Refused
+from ..leases import end_own
 from ..programs import run
 from ..units import format_size, parse_size
 from . import volume_create, volume_have
@@ -182,6 +183,7 @@ def rename(volumes, have, name):
         records.remove(name)
         raise
     records.remove(have["name"])
+    end_own(have["path"], volumes.hypervisor.identity())
     volumes.touched.add(have["storage"])
 
 
@@ -218,6 +220,7 @@ def leave(volumes, moved):
     folder, name = os.path.split(old)
     volume_have.refuse_open({"name": name, "path": old}, "removed")
     os.unlink(old)
+    end_own(old, volumes.hypervisor.identity())
     for storage, root in volumes.hypervisor.storage_paths().items():
         if root == folder:
             volume_have.catalogue(volumes, storage).remove(name)

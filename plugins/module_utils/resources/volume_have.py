@@ -119,10 +119,7 @@ def read_all(volumes, storage, warnings):
 
 def is_open(have):
     """True while QEMU or qemu-img has it open; None where this cannot be told."""
-    try:
-        return qcow2.is_open(have["path"])
-    except OSError:
-        return None
+    return qcow2.is_in_use(have["path"])
 
 
 def named(where, apply):
