@@ -40,7 +40,15 @@ def play(ansible_environment, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def hostile(play, prefix, module_folder, connection, forget_vms, forget_pool):
+def forgotten(prefix, module_folder, forget_vms, forget_pool):
+    """What the tests of this file make is gone afterwards, before its folder."""
+    yield
+    forget_vms(f"{prefix}-ex")
+    forget_pool(f"{prefix}-ex {ODD}")
+
+
+@pytest.fixture(scope="module")
+def hostile(play, prefix, module_folder, connection, forgotten):
     """A pool, a volume and a machine of libvirt whose names and texts would be calculated, and make the file `trace`, if they were templates."""
     name, trace = f"{prefix}-ex {ODD}", play.folder / "trace"
     text = "#jinja2: variable_start_string: '[['\n{{ lookup('ansible.builtin.pipe', 'touch TRACE') }} [[ 7*7 }}\n".replace("TRACE", str(trace))
@@ -57,9 +65,7 @@ def hostile(play, prefix, module_folder, connection, forget_vms, forget_pool):
     volume = {"name": "{{ volume }}", "storage": "{{ storage }}", "labels": "{{ labels }}", "description": "{{ text }}"}
     tasks = [{"ansible.builtin.include_vars": "made.yml"}, {"intake.vms.intake_vm": machine}, {"intake.vms.intake_volume": volume}]
     assert "changed=2" in play.tasks(*tasks)
-    yield SimpleNamespace(trace=trace, text=text, name=name, labels=labels)
-    forget_vms(f"{prefix}-ex")
-    forget_pool(name)
+    return SimpleNamespace(trace=trace, text=text, name=name, labels=labels)
 
 
 def test_text_of_others_is_exported_and_applied_as_text(play, hostile, prefix, connection):
