@@ -32,12 +32,15 @@ options:
     type: list
     elements: dict
     default: []
+seealso:
+  - plugin: intake.vms.variables
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
 - name: Write what runs on a hypervisor as variables for the role provision
   ansible.builtin.copy:
-    content: "{{ {'provision_vms': found.vms | intake.vms.options('vm', there.storages)} | ansible.builtin.to_nice_yaml }}"
+    content: "{{ {'provision_vms': found.vms | intake.vms.options('vm', there.storages)} | intake.vms.variables }}"
     dest: "{{ inventory_hostname }}.yml"
     mode: "0600"
   delegate_to: localhost

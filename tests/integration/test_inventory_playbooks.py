@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 import yaml
+from plays import LOCAL, Plays
 
-HOST = "virt-host ansible_connection=local ansible_python_interpreter={}\n[hypervisors]\nvirt-host\n"
 DOMAIN = """<domain type='qemu'><name>{name}-xml</name><memory unit='MiB'>96</memory><currentMemory unit='MiB'>64</currentMemory>
 <vcpu current='1'>2</vcpu><os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
 <devices><disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{path}'/><target dev='vdb' bus='virtio'/></disk>
@@ -22,27 +21,8 @@ DOMAIN = """<domain type='qemu'><name>{name}-xml</name><memory unit='MiB'>96</me
 
 @pytest.fixture(scope="module")
 def play(ansible_environment, server, tmp_path_factory):
-    """play(playbook, arguments...): ansible-playbook on this host under the name virt-host, recorded."""
-    folder = tmp_path_factory.mktemp("play")
-    (folder / "hosts").write_text(HOST.format(sys.executable))
-    environment = {**ansible_environment, "ANSIBLE_STDOUT_CALLBACK": "default", "INTAKE_INVENTORY_DSN": server.dsn(), "PWD": str(folder)}
-
-    def run(playbook, *arguments, code=0):
-        """`code` is the exit code that is expected, None for any: other tests change this host at the same time."""
-        argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "hosts"), *arguments, str(playbook)]
-        done = subprocess.run(argv, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert code in (None, done.returncode), done.stdout + done.stderr
-        return done.stdout
-
-    run.folder = folder
-    return run
-
-
-def tasks(play, *wanted, code=0):
-    """Tasks as a playbook; what it printed."""
-    path = play.folder / "play.yml"
-    path.write_text(yaml.safe_dump([{"hosts": "hypervisors", "gather_facts": False, "tasks": list(wanted)}]))
-    return play(path, code=code)
+    """Playbooks on this host under the name virt-host, recorded."""
+    return Plays(tmp_path_factory.mktemp("play"), {**ansible_environment, "INTAKE_INVENTORY_DSN": server.dsn()})
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +37,7 @@ def by_hand(play, prefix, module_folder, forget_vms, forget_pool, connection):
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", f"{module_folder}/inst.qcow2", "10M"], check=True)
     connection.defineXML(done.stdout)
     subprocess.run(["virsh", "-q", "pool-refresh", f"{prefix}-hand-pool"], check=True)
-    tasks(play, {"intake.vms.intake_inventory": {"state": "present"}})
+    play.tasks({"intake.vms.intake_inventory": {"state": "present"}})
     yield f"{prefix}-hand"
     forget_vms(f"{prefix}-hand")
     forget_pool(f"{prefix}-hand-pool")
@@ -89,7 +69,7 @@ def drifted(play, by_hand, *words):
 
 
 def test_drift_is_shown_until_it_is_taken_in(play, by_hand):
-    tasks(play, {"intake.vms.intake_inventory": {"state": "synced"}})
+    play.tasks({"intake.vms.intake_inventory": {"state": "synced"}})
     assert drifted(play, by_hand) == []
     subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "32M", "--config"], check=True)
     (line,) = drifted(play, by_hand)
@@ -106,17 +86,40 @@ def test_drift_fails_with_a_summary(play, by_hand):
     assert "Of 1 hypervisors, these differ from the inventory: virt-host" in said
 
 
+def test_drift_names_a_hypervisor_that_is_away(play, by_hand):
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    said = play("intake.vms.drift", code=2, hosts=play.hosts("away.yml", {"away": away, "virt-host": LOCAL}), ANSIBLE_STRATEGY="free")
+    assert "Of 2 hypervisors, " in said and "these could not be compared: away" in said
+    assert "these could not be compared: away" in play("intake.vms.drift", "--limit", "away", code=2, hosts="away.yml")
+
+
+def test_drift_fails_where_nothing_can_be_said(play, by_hand, connection, request, forget_pool):
+    request.addfinalizer(lambda: forget_pool(f"{by_hand}-off"))
+    connection.storagePoolDefineXML(f"<pool type='dir'><name>{by_hand}-off</name><target><path>/var/tmp/{by_hand}-off</path></target></pool>")
+    hidden = "these have storages that could not be looked into, which drift_ignore_unseen=true lets pass: virt-host"
+    assert hidden in play("intake.vms.drift", code=2)
+    assert hidden not in play("intake.vms.drift", "-e", "drift_ignore_unseen=true", code=None)
+
+
+@pytest.mark.parametrize("playbook", ["drift", "export"])
+@pytest.mark.parametrize("words", [["-e", "target=nobody"], ["--limit", "other"], ["-e", "target=hypervisors:!virt-host"]])
+def test_no_hypervisor_is_a_failure(play, playbook, words):
+    play.hosts("more.yml", {"other": LOCAL}, group="others")
+    said = play(f"intake.vms.{playbook}", "-i", str(play.folder / "more.yml"), *words, code=2)
+    assert "No host of the inventory, and of --limit, matches" in said
+
+
 def test_a_hypervisor_without_a_uuid_is_not_recorded(play, by_hand):
     nameless = {"intake.vms.intake_inventory": {"state": "synced", "uri": "test:///default"}}
-    assert "has no UUID by which the inventory could know it" in tasks(play, nameless, code=2)
+    assert "has no UUID by which the inventory could know it" in play.tasks(nameless, code=2)
 
 
 def test_adopted_is_what_it_is_now(play, by_hand, server):
-    refused = tasks(play, {"intake.vms.intake_vm": {"name": f"{by_hand}-none", "adopt": True, "memory": "64MiB"}}, code=2)
+    refused = play.tasks({"intake.vms.intake_vm": {"name": f"{by_hand}-none", "adopt": True, "memory": "64MiB"}}, code=2)
     assert "does not exist, so it cannot be adopted" in refused
     names = [f"{by_hand}-xml", f"{by_hand}-inst"]
     adopt = {"intake.vms.intake_vm": {"vms": [{"name": name, "adopt": True} for name in names], "description": "kept by us"}}
-    assert "changed=1" in tasks(play, adopt) and "changed=0" in tasks(play, adopt)
+    assert "changed=1" in play.tasks(adopt) and "changed=0" in play.tasks(adopt)
     asked = server.sql(f"SELECT asked ->> 'memory', asked ->> 'description' FROM intake.vms WHERE name = '{by_hand}-xml'", f"inventory{server.made}")
     assert asked == ["64MiB|kept by us"]
     subprocess.run(["virsh", "-q", "setmem", f"{by_hand}-xml", "32M", "--config"], check=True)
