@@ -151,7 +151,9 @@ POOL = """<pool type='{type}'><name>s</name><source><host name='{host}'/><dir pa
     [
         ("netfs", "nas", "/vms", "nas:/vms"),
         ("netfs", "NAS", "/vms/", "nas:/vms"),
+        ("netfs", "nas.example.com.", "/vms", "nas.example.com:/vms"),
         ("netfs", "fd00::1", "/", "[fd00::1]:/"),
+        ("netfs", "[FD00:0:0::1]", "/", "[fd00::1]:/"),
         ("dir", "nas", "/vms", None),
         ("fs", "nas", "/vms", None),
     ],

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ... import lens
 from ...errors import NotReachable
+from ...exports import bracketed, source
 from ...hypervisor import Hypervisor, faults, libvirt
 
 KEEPALIVE = (5, 6)  # seconds between two questions, and how many may stay without an answer until the connection is given up
@@ -30,11 +31,6 @@ def default_uri(destination):
 def default_migrate_uri(destination):
     """Where the memory goes: the same address, at a port that the destination chooses."""
     return f"tcp://{bracketed(destination)}"
-
-
-def bracketed(address):
-    """An IPv6 address as it stands in a URI."""
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 def reach(uri, seconds):
@@ -127,4 +123,4 @@ def source_of(root):
     host, folder = root.find("source/host"), root.find("source/dir")
     if root.get("type") != "netfs" or host is None or folder is None:
         return None
-    return f"{bracketed(host.get('name').lower())}:{folder.get('path').rstrip('/') or '/'}"
+    return source(host.get("name"), folder.get("path"))
