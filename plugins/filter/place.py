@@ -11,6 +11,7 @@ short_description: Which machine goes to which host
 version_added: 0.1.0
 description:
   - Finds a host for every machine by free memory, the largest machine first, each on the host with the most of it.
+    A machine of 0 bytes, such as a stopped one that needs none until it starts, has a place on a full host too.
   - Machines with the same value of a label are put on different hosts. The answer to the same question is always the same.
   - Fails with a sentence where they do not fit. Nothing is moved by this; M(intake.vms.intake_vm_migrate) does that.
 author:

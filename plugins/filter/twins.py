@@ -44,6 +44,8 @@ _value:
 
 from collections import defaultdict
 
+from ..module_utils.exports import source
+
 
 def twins(reports):
     """Machines that more than one host has on the same storage."""
@@ -62,8 +64,8 @@ def twins(reports):
 
 
 def storages_of(vm, storages):
-    """The shared storages in which it has files, as server:export, which is the same on every host."""
-    shared = {one["path"].rstrip("/") + "/": f"{one['server']}:{one['export']}" for one in storages if one.get("server") and one.get("path")}
+    """The shared storages in which it has files, as server:export, which is the same on every host however it is spelled there."""
+    shared = {one["path"].rstrip("/") + "/": source(one["server"], one["export"]) for one in storages if one.get("server") and one.get("path")}
     paths = [disk["path"] for disk in (vm.get("disks") or {}).values() if disk.get("path")]
     return {source for root, source in shared.items() if any(path.startswith(root) for path in paths)}
 

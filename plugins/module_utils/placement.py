@@ -46,7 +46,7 @@ class Search:
     def __init__(self, vms, hosts, label, apart, is_tight):
         self.vms, self.label, self.apart, self.is_tight = vms, label, apart, is_tight
         self.names = sorted(host["name"] for host in hosts)
-        self.free = {host["name"]: host["free"] for host in hosts}
+        self.free = {host["name"]: max(0, host["free"]) for host in hosts}  # what needs none, such as a stopped machine, has a place anywhere
         self.groups = Counter((host["name"], group_of(vm, label)) for host in hosts for vm in host.get("vms") or ())
 
     def run(self):
@@ -92,7 +92,7 @@ class Search:
         roomy = [name for name in self.names if self.free[name] >= vm["memory"]]
         if roomy and self.apart and group is not None:
             return f"vm {vm['name']}: every host with {about(vm['memory'])} free ({', '.join(roomy)}) has a machine with {self.label}={group}"
-        free = ", ".join(f"{name} {about(max(0, self.free[name]))}" for name in self.names)
+        free = ", ".join(f"{name} {about(self.free[name])}" for name in self.names)
         placed = f" when {self.vms.index(vm)} larger ones have been placed" if self.vms.index(vm) else ""
         return f"vm {vm['name']}: needs {about(vm['memory'])} of memory, and free{placed} is: {free}"
 

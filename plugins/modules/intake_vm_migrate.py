@@ -13,11 +13,15 @@ description:
   - Moves machines from the hypervisor the task runs on to another one that has the same storages.
     A running or paused machine moves live, without a pause that its users would notice; of a stopped one the definition is moved.
   - Everything the machine needs is looked for on the destination first, also in check mode. All its files must be in storages that both
-    hypervisors mount from the same server at the same directory, networks must be active there and bridges exist, memory must be free,
-    and the CPU must have what the running guest sees of it. Where something is missing, nothing has moved and the message names all of it.
+    hypervisors mount from the same server at the same directory, libvirt there must be able to open each of them, networks must be active
+    there and bridges exist, memory must be free, and the CPU must have what the running guest sees of it. Where something is missing,
+    nothing has moved and the message names all of it.
   - The destination keeps the definition, C(autostart) and the leases on the volumes; the source forgets the machine.
   - When a migration fails or takes longer than O(timeout), the machine goes on where it ran, and the message says where it is.
-  - A machine that is on the destination and no longer on the source is left alone.
+  - Success is what both hypervisors say after the move, that the machine is on the destination as it was, and on the source no more.
+  - A machine that is on the destination and no longer on the source is left alone. A run that was killed after the move is finished by the
+    next of the same task, which gives the machine its C(autostart) and the leases; what has to be done is noted in the machine's definition.
+  - One that a killed migration left paused, or on both hypervisors, is refused with what is where, and how to go on.
 notes:
   - The source connects to the destination by O(destination_uri), so the user the task runs as on the source needs access to libvirt there,
     by default as C(root) over SSH with a key and a known host key.
@@ -53,7 +57,7 @@ options:
     type: int
     default: 300
   connect_timeout:
-    description: Seconds the destination has to answer.
+    description: Seconds the destination has to answer, first when it is connected to, then to each question.
     type: int
     default: 30
   bandwidth:

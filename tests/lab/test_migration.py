@@ -195,6 +195,71 @@ def test_what_is_missing_there_is_named_before_anything_moves(on, guest):
     assert nowhere["reason"] == "destination_not_reachable" and unknown["reason"] == "vm_not_found"
 
 
+def test_a_volume_that_cannot_be_opened_there_is_named_before_anything_moves(on, guest):
+    _moved, _away, lacks, here, _back, moved = on(
+        TO_LAB2,
+        ("lab1", "ansible.builtin.command", {"cmd": f"umount -l {STORAGE}"}),  # libvirt takes the storage for active still
+        TO_LAB1,
+        ("lab2", *listed()),
+        ("lab1", "intake_storage", {"name": "moving", "timeout": 60}),
+        TO_LAB1,
+    )
+    assert lacks["failed"] and lacks["reason"] == "not_openable" and not lacks["changed"]
+    assert f"disk root: {STORAGE}/moving.qcow2 cannot be opened there" in lacks["msg"] and "moving" in here["stdout_lines"]
+    assert not moved.get("failed"), moved["msg"]
+
+
+def test_a_run_that_was_killed_after_the_move_is_finished_by_the_next(on, guest):
+    host = on(TO_LAB2, ("lab2", "intake_vm_info", {"names": ["moving"], "gather": []}))[1]["hypervisor"]["uuid"]
+    note = f"<move host='{host}' hostname='lab2' autostart='yes'/>"
+    metadata = ["virsh", "metadata", "moving", "urn:intake:vms:move:1", "--config"]
+    _lost, _noted, asked, done, again, autostart, left = on(
+        ("lab2", "ansible.builtin.command", {"argv": ["virsh", "autostart", "--disable", "moving"]}),
+        ("lab2", "ansible.builtin.command", {"argv": [*metadata, "--key", "intake-move", "--set", note]}),
+        (*TO_LAB2, "check"),
+        TO_LAB2,
+        TO_LAB2,
+        ("lab2", *listed("--autostart")),
+        ("lab2", "ansible.builtin.command", {"argv": metadata}),
+    )
+    assert not done.get("failed"), done["msg"]
+    assert asked["changed"] and done["changed"] and not again["changed"]
+    assert "moving" in autostart["stdout_lines"] and left.get("failed")
+
+
+@pytest.mark.parametrize("seconds", [2, 5, 10, 20])
+def test_a_migration_that_is_killed_is_finished_or_told(on, guest, seconds):
+    migrate = "virsh migrate --live --persistent --undefinesource moving qemu+ssh://root@lab2/system?no_tty=1"
+    found = {"names": ["moving"], "gather": []}
+    _moved, _killed, done, here, there = on(
+        TO_LAB1,
+        ("lab1", "ansible.builtin.shell", {"cmd": f"timeout -s KILL {seconds} {migrate}; sleep 20"}),
+        TO_LAB2,
+        ("lab1", "intake_vm_info", found),
+        ("lab2", "intake_vm_info", found),
+    )
+    states = [[vm["state"] for vm in one["vms"]] for one in (here, there)]
+    if not done.get("failed"):
+        assert states == [[], ["running"]]
+        return
+    assert done["reason"] in ("interrupted", "defined_twice"), done["msg"]
+    assert states != [["running"], ["running"]] and "run this again" in done["msg"]
+    gone = "virsh destroy moving; virsh undefine --keep-nvram moving"
+    owner = f"chown --reference=/tmp/moving-owner {STORAGE}/moving.qcow2"
+    if states[1]:  # it had gone over
+        on(
+            ("lab1", "ansible.builtin.shell", {"cmd": f"touch /tmp/moving-owner; chown --reference={STORAGE}/moving.qcow2 /tmp/moving-owner"}),
+            ("lab2", "ansible.builtin.command", {"cmd": "virsh suspend moving"}),
+            ("lab1", "ansible.builtin.shell", {"cmd": f"{gone}; {owner}"}),
+            ("lab2", "ansible.builtin.command", {"cmd": "virsh resume moving"}),
+        )
+    else:
+        on(("lab1", "intake_vm", {"name": "moving", "state": "running"}))
+    again, alive = on(TO_LAB2, ("lab2", *agent(EXEC)))
+    assert not again.get("failed"), again["msg"]
+    assert again["vm"]["host"] == "lab2" and again["vm"]["state"] == "running" and told(alive)["pid"]
+
+
 def test_drain_empties_a_host_and_fill_brings_back(on, guest, playbook):
     found = {"names": ["moving"], "gather": []}
     on(TO_LAB2)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.intake.vms.plugins.filter.twins import twins
 
 NFS = {"name": "shared", "path": "/srv/shared", "server": "nas", "export": "/vms"}
@@ -27,6 +29,16 @@ def test_one_name_on_two_hosts_with_one_storage_is_told():
 def test_the_storage_is_the_export_wherever_it_is_mounted():
     other = {**NFS, "name": "elsewhere", "path": "/mnt/vms/"}
     assert len(twins([report("a", vm("web", "/srv/shared/x")), report("b", vm("web", "/mnt/vms/x"), storages=[other])])) == 1
+
+
+@pytest.mark.parametrize(
+    "server, export, other, same",
+    [("nas", "/vms", "NAS", "/vms/"), ("nas.example.com", "/vms", "Nas.Example.com.", "/vms"), ("fd00::1", "/vms", "[FD00:0::1]", "/vms")],
+)
+def test_the_export_is_one_however_it_is_spelled(server, export, other, same):
+    spelled = [[{**NFS, "server": server, "export": export}], [{**NFS, "server": other, "export": same}]]
+    found = twins([report(host, vm("web", "/srv/shared/x"), storages=storages) for host, storages in zip("ab", spelled)])
+    assert [(one["storage"], one["hosts"]) for one in found] == [(f"[{server}]:/vms" if ":" in server else f"{server}:/vms", ["a", "b"])]
 
 
 def test_what_shares_nothing_is_fine():

@@ -31,6 +31,7 @@ FLOORS = {
     "units": 1,
     "names": 1,
     "lens": 0,
+    "exports": 1,
     "programs": 1,
     "locks": 1,
     "bounded": 1,

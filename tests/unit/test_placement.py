@@ -40,6 +40,8 @@ CASES = {
         {"l": "a", "m": "a", "s": "b", "t": "b", "u": "b"},
     ),
     "without memory anywhere": ([vm("x", 0)], [host("a", 0)], {"x": "a"}),
+    "without memory on an overcommitted host": ([vm("x", 0)], [host("a", -1)], {"x": "a"}),
+    "without memory beside what fits": ([vm("s", 0), vm("r", 1)], [host("a", -9), host("b", 1)], {"r": "b", "s": "a"}),
     "not on an overcommitted host": ([vm("x", 0)], [host("a", -1), host("b", 1)], {"x": "b"}),
     "apart": ([vm("x", 1, "web"), vm("y", 1, "web")], [host("a", 8), host("b", 2)], {"x": "a", "y": "b"}),
     "apart from what is there": ([vm("x", 1, "web")], [host("a", 8, vm("old", 1, "web")), host("b", 1)], {"x": "b"}),

@@ -21,6 +21,8 @@ MACHINE = {
     "name": "web1",
     "uuid": "11",
     "state": "running",
+    "reason": "booted",
+    "note": None,
     "is_active": True,
     "memory": 2 * GIB,
     "virt_type": "kvm",
@@ -40,6 +42,7 @@ THERE = {
     "is_same_host": False,
     "namesakes": [],
     "storages": {"/srv/shared": {"name": "shared", "active": True, "source": "nas:/vms"}},
+    "closed": {},
     "networks": {"default": True},
     "devices": ["br0", "eth0"],
     "memory": 4 * GIB,
@@ -48,6 +51,10 @@ THERE = {
 }
 STOPPED = {"state": "stopped", "is_active": False, "variables": None, "has_tpm": False}
 OFF = {**STOPPED, "memory": 999 * GIB}
+
+TWIN = {"name": "web1", "uuid": "11", "state": "stopped", "reason": "shutdown"}
+RUNS = {**TWIN, "state": "running", "reason": "migrated"}
+STUCK = {"state": "paused", "reason": "migration"}
 
 
 def changed(facts, changes):
@@ -85,7 +92,16 @@ def test_may_move(machine, there):
 
 REFUSED = [
     ({}, {"is_same_host": True}, "same_host", "hv2 is the host it is on"),
-    ({}, {"namesakes": [{"name": "web1", "uuid": "11"}]}, "defined_twice", "is defined on hv2 too"),
+    ({}, {"namesakes": [TWIN]}, "defined_twice", "is running on this host and stopped on hv2; end the definition on hv2"),
+    ({"state": "stopped"}, {"namesakes": [TWIN]}, "defined_twice", "look which one is right"),
+    ({"state": "stopped"}, {"namesakes": [RUNS]}, "defined_twice", "end the definition on this host"),
+    ({}, {"namesakes": [RUNS]}, "runs_twice", "AT ONCE"),
+    (STUCK, {"namesakes": [RUNS]}, "interrupted", "The one on hv2 is right. End the rest on this host so: virsh suspend web1 on hv2"),
+    ({}, {"namesakes": [{**TWIN, **STUCK}]}, "interrupted", "The one on this host is right. End the rest on hv2"),
+    (STUCK, {"namesakes": [{**TWIN, **STUCK}]}, "interrupted", "is paused on this host and paused on hv2; find out"),
+    (STUCK, {}, "interrupted", "it is paused here since a migration to another host was interrupted"),
+    ({**STUCK, "note": {"hostname": "hv3"}}, {}, "interrupted", "a migration to hv3 was interrupted"),
+    ({**STUCK, "job": True}, {}, "busy", "libvirt is busy"),
     ({}, {"namesakes": [{"name": "web1", "uuid": "22"}]}, "name_taken", "hv2 has another machine of that name"),
     ({}, {"namesakes": [{"name": "old", "uuid": "11"}]}, "uuid_taken", "hv2 has a machine of the same UUID, named old"),
     ({"state": "suspended"}, {}, "invalid_state", "it is suspended"),
@@ -107,6 +123,7 @@ REFUSED = [
     ({}, {"storages": {"/srv/shared": {"name": "shared", "active": False, "source": "nas:/vms"}}}, "storage_inactive", "is not active there"),
     ({}, {"storages": {"/srv/shared": {"name": "s", "active": True, "source": "other:/vms"}}}, "storage_differs", "s is other:/vms"),
     ({}, {"storages": {"/srv/shared": {"name": "s", "active": True, "source": None}}}, "storage_differs", "s is on that host alone"),
+    ({}, {"closed": {"/srv/shared/web1": "no such file"}}, "not_openable", "disk root: /srv/shared/web1 cannot be opened there: no such file"),
     ({}, {"networks": {"lan2": True}}, "network_missing", "network default does not exist there (there are: lan2)"),
     ({}, {"networks": {"default": False}}, "network_inactive", "network default is not active there"),
     ({}, {"devices": ["eth0"]}, "bridge_missing", "bridge br0 does not exist there (there are: eth0)"),
@@ -151,7 +168,9 @@ POOL = """<pool type='{type}'><name>s</name><source><host name='{host}'/><dir pa
     [
         ("netfs", "nas", "/vms", "nas:/vms"),
         ("netfs", "NAS", "/vms/", "nas:/vms"),
+        ("netfs", "nas.example.com.", "/vms", "nas.example.com:/vms"),
         ("netfs", "fd00::1", "/", "[fd00::1]:/"),
+        ("netfs", "[FD00:0:0::1]", "/", "[fd00::1]:/"),
         ("dir", "nas", "/vms", None),
         ("fs", "nas", "/vms", None),
     ],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from .. import mounts, silence
+from .. import exports, mounts, silence
 from ..converge import Step
 from ..errors import NotReachable, Refused
 from . import directory, guest_access, nfs_server, pool
@@ -63,7 +63,7 @@ class NFS:
 
     def source(self, have):
         """What mount(8) and mountinfo call the export."""
-        return f"{nfs_server.bracketed(have['server'])}:{have['export']}"
+        return f"{exports.bracketed(have['server'])}:{have['export']}"
 
     def fault(self, have):
         """What is wrong with an active storage, in words, or None."""
@@ -88,7 +88,7 @@ class NFS:
         if path and silence.real(path) != silence.real(have["path"]):
             raise Refused(f"is in {have['path']}, asked for {path}; a storage does not move: make a new one for it", "path_change")
         for key in ("server", "export"):
-            if want.get(key) and nfs_server.clean(key, want[key]) != nfs_server.clean(key, have[key]):
+            if want.get(key) and exports.clean(key, want[key]) != exports.clean(key, have[key]):
                 raise Refused(f"is on {self.source(have)}, asked for {key} {want[key]}; a storage does not move: make a new one for it", f"{key}_change")
         for key in ("device", "fs"):
             if want.get(key):
@@ -103,14 +103,14 @@ class NFS:
         for key in ("device", "fs"):
             if want.get(key):
                 raise Refused(f"{key} is for storages on devices of this host; an NFS server has its own", "invalid_options")
-        server, export = (nfs_server.clean(key, want[key]) for key in ("server", "export"))
+        server, export = (exports.clean(key, want[key]) for key in ("server", "export"))
         if not server or not server.isprintable() or any(letter in server for letter in " ,/\\'\""):
             raise Refused(f"{want['server']!r} is not the name or address of a server", "invalid_server")
         if not export.startswith("/") or not export.isprintable() or "," in export or ".." in export.split("/"):
             raise Refused(f"export {want['export']!r} is not an absolute path on the server", "invalid_export")
         check_options(want.get("mount_options") or [])
         path = silence.real(directory.check_path(want.get("path") or os.path.join(directory.DEFAULT_ROOT, want["name"])))  # mounts are known by it
-        refuse_hidden(path, f"{nfs_server.bracketed(server)}:{export}")
+        refuse_hidden(path, f"{exports.bracketed(server)}:{export}")
         version = want.get("version") or DEFAULT_VERSION
         nfs_server.reach(server, version, want.get("timeout") or silence.TIMEOUT)
         return {"path": path, "device": None, "attach": True, "carried": [], "fs": "nfs", "server": server, "export": export, "version": version}
@@ -123,7 +123,7 @@ class NFS:
 
     def document(self, name, plan, mount_options):
         """The pool's XML. The version is always said: libvirt's own choice may be 3."""
-        return pool.network_document(name, plan["path"], nfs_server.bracketed(plan["server"]), plan["export"], plan["version"], mount_options)
+        return pool.network_document(name, plan["path"], exports.bracketed(plan["server"]), plan["export"], plan["version"], mount_options)
 
     def refuse_start(self, have):
         """Refused where starting would fail or hide files; asked while planning."""

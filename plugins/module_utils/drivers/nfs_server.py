@@ -9,7 +9,6 @@ Everything that may wait for a server is done in a child with a time limit: a mo
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import time
 
 from .. import bounded, mounts
 from ..errors import IntakeError, NotReachable, Refused
+from ..exports import bracketed, plain
 from ..programs import find
 
 PORT = 2049
@@ -37,24 +37,6 @@ SAYINGS = (
     ("invalid argument", "invalid_option", "was not mounted: one of the mount options is unknown here"),
     ("stale file handle", "export_stale", "exports something else under {export} than before; unmount it everywhere and mount it anew"),
 )
-
-
-def plain(server):
-    """A name or address without the brackets of IPv6."""
-    return server[1:-1] if server.startswith("[") and server.endswith("]") else server
-
-
-def clean(key, value):
-    """A server without brackets in lower letters; an export without a slash at its end."""
-    return plain(value).lower() if key == "server" else value.rstrip("/") or "/"
-
-
-def bracketed(server):
-    """As mount(8) and libvirt want it before the colon: IPv6 in brackets."""
-    try:
-        return f"[{plain(server)}]" if ipaddress.ip_address(plain(server).partition("%")[0]).version == 6 else plain(server)
-    except ValueError:
-        return server
 
 
 def reach(server, version, timeout):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import xml.etree.ElementTree as ET
 
-from .. import silence
+from .. import exports, silence
 from ..lens import dump, ensure, parse
-from . import nfs_server
 
 OPTIONS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"  # libvirt 5.1 and newer
 NAMED = ("ext4", "xfs")  # libvirt has no word for btrfs: mount(8) finds out
@@ -39,7 +38,7 @@ def places_of(words):
     places = {
         "path": path and silence.real(path),
         "device": device and os.path.realpath(device),
-        "export": server and export and f"{nfs_server.clean('server', server)}:{nfs_server.clean('export', export)}",
+        "export": server and export and f"{exports.clean('server', server)}:{exports.clean('export', export)}",
     }
     return {key: place for key, place in places.items() if place}
 

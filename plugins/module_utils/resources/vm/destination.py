@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from urllib.parse import urlsplit
 
 from ... import lens
 from ...errors import NotReachable
+from ...exports import bracketed, source
 from ...hypervisor import Hypervisor, faults, libvirt
+from . import power
 
 KEEPALIVE = (5, 6)  # seconds between two questions, and how many may stay without an answer until the connection is given up
 HINTS = (
@@ -32,11 +35,6 @@ def default_migrate_uri(destination):
     return f"tcp://{bracketed(destination)}"
 
 
-def bracketed(address):
-    """An IPv6 address as it stands in a URI."""
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address
-
-
 def reach(uri, seconds):
     """A Hypervisor, given up where its connection goes silent. Raises NotReachable within so many seconds."""
     keep_alive()
@@ -49,6 +47,27 @@ def reach(uri, seconds):
     said = found.get("error") or f"there was no answer within {seconds} s"
     hint = next((hint for word, hint in HINTS if word in said), "")
     raise NotReachable(f"{uri} does not answer: {said}{hint}", "destination_not_reachable")
+
+
+def within(seconds, who, ask):
+    """What `ask` returns. Raises NotReachable after so many seconds; the question is left to a thread, as libvirt cannot be told to hurry."""
+    found = {}
+    thread = threading.Thread(target=answer, args=(ask, found), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if "error" in found:
+        raise found["error"]
+    if "answer" not in found:
+        raise NotReachable(f"{who} did not answer within {seconds} s", "destination_not_reachable")
+    return found["answer"]
+
+
+def answer(ask, found):
+    """Put what it says, or raises, into `found`."""
+    try:
+        found["answer"] = ask()
+    except Exception as error:
+        found["error"] = error
 
 
 def connect(uri, found):
@@ -79,13 +98,50 @@ class Destination(Hypervisor):
     """The destination's hypervisor, with what a machine needs of it as plain data."""
 
     def namesakes(self, name, uuid):
-        """The domains there that bear the name or the UUID: [{"name", "uuid"}]."""
-        known = [{"name": one.name(), "uuid": one.UUIDString()} for one in self.domains().values()]
-        return [one for one in known if one["name"] == name or one["uuid"] == uuid]
+        """The domains there that bear the name or the UUID: [{"name", "uuid", "state", "reason"}]."""
+        known = [one for one in self.domains().values() if name == one.name() or uuid == one.UUIDString()]
+        states = [power.words_of(*self.domain_state(one)) for one in known]
+        return [{"name": one.name(), "uuid": one.UUIDString(), "state": state[0], "reason": state[1]} for one, state in zip(known, states)]
 
     def storages(self):
         """{directory: {"name", "active", "source"}} of all storages."""
         return self.once("places", lambda: places(self))
+
+    def closed(self, files, seconds):
+        """{path: why} of the files of its storages that it cannot open, asked one by one, each within so many seconds."""
+        found, silent = {}, {}
+        for path, root in sorted({(one["path"], one["root"]) for one in files if self.has(one)}):
+            try:
+                fault = silent.get(root) or within(seconds, self.uri, lambda: self.volume_fault(root, path))
+            except NotReachable as error:
+                fault = silent[root] = str(error)  # for its other files the wait would be as long
+            if fault:
+                found[path] = fault
+        return found
+
+    def has(self, file):
+        """True where the storage of a file is here too, and active."""
+        own = self.storages().get(file["root"])
+        return bool(own and own["active"] and file["source"] and own["source"] == file["source"])
+
+    def volume_fault(self, root, path):
+        """Why libvirt there cannot open a file of a storage, or None. Its list may be older than the file, and is read anew then."""
+        storage, name = self.storages()[root]["name"], os.path.relpath(path, root)
+        if "/" in name:
+            return None  # libvirt lists no files in folders
+        try:
+            return self.open_volume(storage, name)
+        except faults():
+            pass
+        try:
+            self.once(("refreshed", storage), lambda: self.refresh(storage))
+            return self.open_volume(storage, name)
+        except faults() as error:
+            return error.get_error_message()
+
+    def open_volume(self, storage, name):
+        """libvirt opens a file to tell its size."""
+        self.pool(storage).storageVolLookupByName(name).info()
 
     def devices(self):
         """The names of the network devices of the host, bridges among them; None where libvirt there cannot tell."""
@@ -127,4 +183,4 @@ def source_of(root):
     host, folder = root.find("source/host"), root.find("source/dir")
     if root.get("type") != "netfs" or host is None or folder is None:
         return None
-    return f"{bracketed(host.get('name').lower())}:{folder.get('path').rstrip('/') or '/'}"
+    return source(host.get("name"), folder.get("path"))

@@ -13,7 +13,7 @@ from ...converge import Plan, Resource, Step
 from ...errors import NotFound, Refused
 from ...hypervisor import faults
 from ...leases import Leases, is_same, words
-from . import destination, leasing, migration_check, migration_facts, migration_move
+from . import destination, leasing, migration_check, migration_facts, migration_move, migration_note
 from .domain import found
 
 SPEC = {
@@ -69,11 +69,9 @@ class Migrations(Resource):
         haves = []
         for want in wants:
             own = domains.get(want["name"])
-            have = Whereabouts(found(self.hypervisor, own) if own else None, hostname=hostname)
-            have.there = self.reach(want)
-            other = have.there.domains().get(want["name"]) if have.there else None
-            have.other = found(have.there, other) if other else None
-            haves.append(have)
+            there = self.reach(want)
+            other = destination.within(want["connect_timeout"], uri_of(want), lambda: find(there, want["name"])) if there else None
+            haves.append(Whereabouts(found(self.hypervisor, own) if own else None, other, there, hostname))
         return haves
 
     def reach(self, want):
@@ -89,23 +87,39 @@ class Migrations(Resource):
         if have.here is None and have.other is None:
             raise NotFound(f"vm {want['name']}: is neither on {have.hostname} nor on {have.there.identity()['hostname']}", "vm_not_found")
         plan = Plan(want["name"])
-        if have.here is None:  # an earlier run may have been killed before it handed the leases over
-            plan.steps += self.handing_over(have.other, have.there, is_moved=True)
+        if have.here is None:
+            self.plan_rest(plan, have, want)
             return plan
         self.check(have, want)
+        seconds, there = want["connect_timeout"], have.there
         want = {**want, "migrate_uri": want["migrate_uri"] or (destination.default_migrate_uri(want["destination"]) if want["destination"] else None)}
-        moving = Step("move", "host", lambda: migration_move.move(have.here, have.there, want), before=have.hostname, after=have.there.identity()["hostname"])
+        moving = Step("move", "host", lambda: migration_move.move(have.here, there, want), before=have.hostname, after=there.identity()["hostname"])
         plan.steps.append(moving)
         if have.here.autostart:
-            plan.steps.append(Step("set", "autostart", lambda: set_autostart(have), silent=True))
-        plan.steps += self.handing_over(have.here, have.there)
+            plan.steps.append(Step("set", "autostart", lambda: arrive(there, have.here, seconds, set_autostart), silent=True))
+        plan.steps += self.handing_over(have.here, there)
+        plan.steps.append(Step("forget", "the move", lambda: arrive(there, have.here, seconds, migration_note.clear), silent=True))
+        plan.steps.append(Step("verify", "the move", lambda: migration_move.verify(have.here, there, seconds), silent=True))
         return plan
+
+    def plan_rest(self, plan, have, want):
+        """It is on the destination; an earlier run may have been killed before it did what follows a move."""
+        other, there, seconds = have.other, have.there, want["connect_timeout"]
+        note = migration_note.read(other.root)
+        is_own = note and note["host"] == there.identity()["host"]
+        if is_own and note["autostart"] and not other.autostart:
+            plan.steps.append(Step("set", "autostart", lambda: arrive(there, other, seconds, set_autostart), before=False, after=True))
+        plan.steps += self.handing_over(other, there, is_moved=True)
+        if note:
+            plan.steps.append(Step("forget", "the move", lambda: arrive(there, other, seconds, migration_note.clear), silent=True))
+        if other.state == "paused" and (is_own or other.reason == "migration"):
+            plan.warnings.append(f"vm {other.name}: is paused on {there.identity()['hostname']}; intake_vm with state: running there lets it go on")
 
     def check(self, have, want):
         """Refused where it would not work there, or where another machine has its disks."""
-        facts = migration_facts.machine(self.hypervisor, have.here)
-        there = migration_facts.destination(have.there, self.hypervisor, have.here, facts)
-        uri = uri_of(want)
+        facts, seconds, uri = migration_facts.machine(self.hypervisor, have.here), want["connect_timeout"], uri_of(want)
+        there = destination.within(seconds, f"vm {want['name']}: {uri}", lambda: migration_facts.destination(have.there, self.hypervisor, have.here, facts))
+        there["closed"] = have.there.closed(facts["files"], seconds)
         migration_check.check(facts, there, self.promised.get(uri, 0))
         owner = leasing.owner_of(self, have.here.name, have.here)
         for root, name in leasing.shared_files(self, have.here.description).values():
@@ -151,9 +165,21 @@ def check_options(want):
             raise Refused(f"{where}: {key} is {want[key]}; it must be at least 1", "invalid_number")
 
 
-def set_autostart(have):
+def find(there, name):
+    """A machine of the destination, or None; and who the destination is, which is asked for later on."""
+    there.identity()
+    other = there.domains().get(name)
+    return found(there, other) if other else None
+
+
+def arrive(there, machine, seconds, work):
+    """Do something with the machine on the destination, within so many seconds."""
+    destination.within(seconds, f"vm {machine.name}: {there.uri}", lambda: work(there.connection.lookupByUUIDString(machine.uuid)))
+
+
+def set_autostart(domain):
     """libvirt does not carry this along."""
-    have.there.connection.lookupByUUIDString(have.here.uuid).setAutostart(1)
+    domain.setAutostart(1)
 
 
 def handing(place, owner, new, silent):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...errors import Refused
 from ...units import about
+from . import migration_rest
 
 SAFE_CACHES = ("none", "directsync")
 DROPS_CACHES = 4000000  # QEMU 4.0 and newer drop what they have cached of a file before the other side reads it
@@ -33,10 +34,8 @@ def check_identity(machine, there):
         raise Refused(f"{where}: {there['hostname']} is the host it is on", "same_host")
     for other in there["namesakes"]:
         if (other["name"], other["uuid"]) == (machine["name"], machine["uuid"]):
-            raise Refused(
-                f"{where}: is defined on {there['hostname']} too; look which one is right, and undefine the other there (virsh undefine keeps its disks)",
-                "defined_twice",
-            )
+            words, reason = migration_rest.twice(machine, other, there["hostname"])
+            raise Refused(f"{where}: {words}", reason)
         if other["name"] == machine["name"]:
             raise Refused(f"{where}: {there['hostname']} has another machine of that name (UUID {other['uuid']})", "name_taken")
         raise Refused(f"{where}: {there['hostname']} has a machine of the same UUID, named {other['name']}", "uuid_taken")
@@ -46,6 +45,8 @@ def of_machine(machine, there):
     """What only makes sense on the host it is on."""
     if machine["state"] not in STATES:
         yield f"it is {machine['state']}; start or stop it first", "invalid_state"
+    if migration_rest.is_stuck(machine) and not machine["job"]:
+        yield migration_rest.stuck(machine), "interrupted"
     for device in machine["host_devices"]:
         yield f"it has {device}", "host_device"
     if machine["snapshots"] or machine["checkpoints"]:
@@ -89,19 +90,21 @@ def of_place(file, there):
     elif file["source"] is None:
         yield f"{what}: storage {file['storage']} is on this host alone", "not_shared"
     else:
-        yield from of_storage(file, there["storages"].get(file["root"]), there["storages"])
+        yield from of_storage(file, there["storages"].get(file["root"]), there)
 
 
-def of_storage(file, other, others):
-    """A shared storage is to be mounted there from the same export at the same directory."""
+def of_storage(file, other, there):
+    """A shared storage is to be mounted there from the same export at the same directory, and the file to open."""
     what = f"{file['what']}: storage {file['storage']} ({file['source']} at {file['root']})"
     if other is None:
-        elsewhere = sorted(root for root, one in others.items() if one["source"] == file["source"])
+        elsewhere = sorted(root for root, one in there["storages"].items() if one["source"] == file["source"])
         yield f"{what} does not exist there" + (f" at this directory, but at {', '.join(elsewhere)}" if elsewhere else ""), "storage_missing"
     elif other["source"] != file["source"]:
         yield f"{what} is not the same there: {other['name']} is {other['source'] or 'on that host alone'}", "storage_differs"
     elif not other["active"]:
         yield f"{what} is not active there; run intake_storage with state: present on that host", "storage_inactive"
+    elif file["path"] in there["closed"]:
+        yield f"{file['what']}: {file['path']} cannot be opened there: {there['closed'][file['path']]}", "not_openable"
 
 
 def of_interfaces(machine, there):

@@ -10,7 +10,7 @@ import os
 from ... import lens, qcow2, silence
 from ...errors import IntakeError
 from ...hypervisor import faults, libvirt
-from . import disks, interfaces
+from . import disks, interfaces, migration_note
 from .destination import places
 
 PASSED = ("host-passthrough", "maximum")  # CPU modes that show the host's own CPU to the guest
@@ -24,6 +24,8 @@ def machine(hypervisor, have):
         "name": have.name,
         "uuid": have.uuid,
         "state": have.state,
+        "reason": have.reason,
+        "note": migration_note.read(have.root),
         "is_active": have.is_active,
         "memory": have.description["memory"],
         "virt_type": have.description["virt_type"],

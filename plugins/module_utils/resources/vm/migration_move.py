@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
-from ...errors import IntakeError
+from ...errors import IntakeError, NotReachable
 from ...hypervisor import faults, libvirt
-from . import power
+from . import migration_note, power
+from .destination import within
 
 GRACE = 30  # seconds that a migration which is called off has to end
 AGAIN = 1  # seconds between two orders to end it; libvirt has no job to end while it prepares the destination
+ADVICE = "Raise timeout, or use auto_converge: true for a guest that changes its memory faster than the network carries it"
+UNKNOWN = "in an unknown state"
 
 
 def move(have, there, want):
     """Move a machine, running or not; libvirt undefines it here when it is there. Raises IntakeError that says where it is."""
-    outcome = {}
+    outcome, seconds = {}, want["connect_timeout"]
+    within(seconds, "libvirt on this host", lambda: migration_note.write(have.domain, there.identity(), have.autostart))
     work = threading.Thread(target=migrate, args=(have, there, want, outcome), daemon=True)
     work.start()
     work.join(want["timeout"])
@@ -27,17 +32,19 @@ def move(have, there, want):
         call_off(have.domain, work)
     if outcome.get("done"):
         return
-    where = whereabouts(have, there)
+    found = states(have, there, seconds)
+    if found == (have.state, None):
+        drop_note(have, seconds)
+    where = whereabouts(have, there, found)
     if is_late:
-        said = f"was not moved within {want['timeout']} s, so the migration was called off" if not work.is_alive() else (
-            f"was not moved within {want['timeout']} s, and the migration does not end though it was called off"
-        )
-        raise IntakeError(
-            f"vm {have.name}: {said}; {where}. Raise timeout, or use auto_converge: true for a guest that changes its memory "
-            "faster than the network carries it",
-            "migration_timeout",
-        )
+        raise IntakeError(f"vm {have.name}: {late(want, work.is_alive())}; {where}. {ADVICE}", "migration_timeout")
     raise IntakeError(f"vm {have.name}: could not be moved: {outcome.get('error')}; {where}", "migration_failed")
+
+
+def late(want, is_alive):
+    """What became of a migration that took too long, in words."""
+    end = "and the migration does not end though it was called off" if is_alive else "so the migration was called off"
+    return f"was not moved within {want['timeout']} s, {end}"
 
 
 def migrate(have, there, want, outcome):
@@ -73,27 +80,48 @@ def call_off(domain, work):
     deadline = time.monotonic() + GRACE
     while work.is_alive() and time.monotonic() < deadline:
         try:
-            domain.abortJob()
-        except faults():
+            within(GRACE, "libvirt on this host", domain.abortJob)
+        except (NotReachable, *faults()):
             pass  # there is no job yet, or no more
         work.join(AGAIN)
 
 
-def whereabouts(have, there):
-    """Where the machine is now, in words, from a look at both hosts."""
-    here = state_on(have.domain.connect(), have.uuid)
-    other = state_on(there.connection, have.uuid)
+def drop_note(have, seconds):
+    """It stays here, so nothing is left to be done; a note that stays is overwritten by the next move."""
+    with contextlib.suppress(NotReachable, *faults()):
+        within(seconds, "libvirt on this host", lambda: migration_note.clear(have.domain))
+
+
+def verify(have, there, seconds):
+    """Raises IntakeError unless the destination has it in the state it was in, and this host has it no more."""
+    found = states(have, there, seconds)
+    if found != (None, have.state):
+        raise IntakeError(f"vm {have.name}: libvirt says it was moved, but {whereabouts(have, there, found)}", "migration_unverified")
+
+
+def whereabouts(have, there, found):
+    """Where the machine is now, in words; `found` are its states on both hosts."""
+    here, other = found
     name = there.identity()["hostname"]
+    if found == (None, None):
+        return f"it is neither on this host nor on {name}"
     if other is None:
-        return f"it is {here} on this host, as before" if here == have.state else f"it is {here or 'nowhere to be found'} on this host"
+        return f"it is {here} on this host, as before" if here == have.state else f"it is {here} on this host"
     if here is None:
         return f"it is {other} on {name} now"
     return f"it is {here} on this host and {other} on {name}"
 
 
-def state_on(connection, uuid):
-    """Its state there, None where it is not defined, `unknown` where that host does not tell."""
+def states(have, there, seconds):
+    """Its state on this host and on the destination, each of which has so many seconds; None where it is not defined."""
+    return tuple(state_on(connection, have.uuid, seconds) for connection in (have.domain.connect(), there.connection))
+
+
+def state_on(connection, uuid, seconds):
+    """Its state there, None where it is not defined, UNKNOWN where that host does not tell."""
     try:
-        return power.state_of(connection.lookupByUUIDString(uuid))[0]
+        return within(seconds, "it", lambda: power.state_of(connection.lookupByUUIDString(uuid))[0])
+    except NotReachable:
+        return UNKNOWN
     except faults() as error:
-        return None if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else "unknown"
+        return None if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else UNKNOWN

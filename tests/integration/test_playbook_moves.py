@@ -1,0 +1,194 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks drain and fill where hosts are unreachable or broken; modules that only pretend keep the machines in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("intake_vm", "intake_vm_info", "intake_vm_migrate")
+PRETENDER = '''
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+SPEC = {"gather": {"type": "list"}, "labels": {"type": "dict"}, "vms": {"type": "list", "elements": "dict"}}
+SPEC.update((key, {"type": "str"}) for key in ("destination_uri", "migrate_uri", "timeout", "auto_converge", "bandwidth"))
+module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+with open(os.environ["FAKE_WORLD"]) as file:
+    world = json.load(file)
+here, mine = os.environ["FAKE_HOST"], world["vms"][os.environ["FAKE_HOST"]]
+resources = []
+
+
+def listed():
+    asked = (module.params["labels"] or {}).items()
+    found = [{"name": name, "state": "running", **vm} for name, vm in sorted(mine.items())]
+    return [vm for vm in found if all(vm["labels"].get(key) == value for key, value in asked)]
+
+
+def moved(name, destination):
+    there = world["vms"][destination]
+    if name in world["stuck"]:
+        return "vm %s: is stuck" % name
+    if name in mine and not module.check_mode:
+        there[name] = mine.pop(name)
+    return None if name in mine or name in there else "vm %s: is nowhere" % name
+
+
+def keep(error=None):
+    if not module.check_mode:
+        with open(os.environ["FAKE_WORLD"], "w") as file:
+            json.dump(world, file)
+    if error:
+        module.fail_json(msg=error, resources=resources)
+    module.exit_json(changed=True, resources=resources)
+
+
+if module._name.endswith("info"):
+    module.exit_json(vms=listed())
+world["calls"].append([module._name.rpartition(".")[2], here, [vm["name"] for vm in module.params["vms"]]])
+if module._name.endswith("migrate"):
+    resources = [{"name": vm["name"], "error": moved(vm["name"], vm["destination"])} for vm in module.params["vms"]]
+else:
+    for vm in module.params["vms"]:
+        mine[vm["name"]]["labels"] = vm["labels"]
+keep("; ".join(one["error"] for one in resources if one["error"]))
+'''
+BROKEN = "#!/bin/sh\necho 'no libvirt here'; exit 1\n"
+HOST = "#!/bin/sh\nFAKE_HOST={} exec {} \"$@\"\n"
+FAR = "ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=9 ansible_ssh_common_args='-o ControlMaster=no -o ConnectTimeout=3'"
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory):
+    """The collection with its own playbooks and filters, and modules that pretend."""
+    folder = tmp_path_factory.mktemp("collections")
+    plugins = folder / "ansible_collections" / "intake" / "vms" / "plugins"
+    (plugins / "modules").mkdir(parents=True)
+    for name in ("filter", "module_utils"):
+        (plugins / name).symlink_to(ROOT / "plugins" / name)
+    for name in ("playbooks", "galaxy.yml", "meta"):
+        (plugins.parent / name).symlink_to(ROOT / name)
+    for name in NAMES:
+        (plugins / "modules" / f"{name}.py").write_text(PRETENDER)
+    return folder
+
+
+class World:
+    """Hosts and their machines, and the playbooks run on them."""
+
+    def __init__(self, folder, collections):
+        self.folder, self.file = folder, folder / "world.json"
+        places = {"COLLECTIONS_PATH": collections, "REMOTE_TEMP": folder / "remote", "LOCAL_TEMP": folder / "local"}
+        words = {"ANSIBLE_" + key: str(value) for key, value in places.items()}
+        self.environment = {**os.environ, **words, "FAKE_WORLD": str(self.file), "ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def is_as(self, vms, stuck=(), unreachable=(), broken=()):
+        """How it is before a playbook."""
+        self.file.write_text(json.dumps({"vms": {name: dict(found) for name, found in vms.items()}, "stuck": list(stuck), "calls": []}))
+        lines = ["[hypervisors]"]
+        for name in vms:
+            python = self.folder / f"python-{name}"
+            python.write_text(BROKEN if name in broken else HOST.format(name, sys.executable))
+            python.chmod(0o755)
+            lines.append(f"{name} {FAR if name in unreachable else 'ansible_connection=local'} ansible_python_interpreter={python}")
+        (self.folder / "hosts").write_text("\n".join(lines) + "\n")
+
+    def play(self, name, *words):
+        """(exit code, output) of a playbook; what it did is in the file."""
+        argv = ["ansible-playbook", "-i", str(self.folder / "hosts"), f"intake.vms.{name}", *words]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=120)
+        self.output = done.stdout + done.stderr
+        found = json.loads(self.file.read_text())
+        self.vms, self.calls = found["vms"], found["calls"]
+        return done.returncode
+
+    def labels(self, host):
+        """{machine: labels} of a host."""
+        return {name: vm["labels"] for name, vm in self.vms[host].items()}
+
+
+@pytest.fixture
+def world(tmp_path, collections):
+    return World(tmp_path, collections)
+
+
+def vm(**labels):
+    return {"memory": 1024, "labels": labels}
+
+
+def test_drain_leaves_out_who_does_not_answer(world):
+    world.is_as({"hv1": {"web1": vm(), "web2": vm(home="hv9")}, "hv2": {}, "hv3": {}, "hv4": {}}, unreachable=["hv2"], broken=["hv3"])
+    assert world.play("drain", "-e", "drain_hosts=hv1") == 0, world.output
+    assert "LEFT OUT, because they did not tell what they have: hv2, hv3" in world.output
+    assert world.labels("hv1") == {} and world.labels("hv4") == {"web1": {"home": "hv1"}, "web2": {"home": "hv9"}}
+
+
+def test_drain_fails_where_nobody_takes_a_machine(world):
+    world.is_as({"hv1": {"web1": vm()}, "hv2": {}, "hv3": {}}, unreachable=["hv2"], broken=["hv3"])
+    assert world.play("drain", "-e", "drain_hosts=hv1") != 0
+    assert "LEFT OUT" in world.output and "there is no host for it" in world.output and world.labels("hv1") == {"web1": {}}
+
+
+def test_drain_of_an_empty_host_needs_nobody(world):
+    world.is_as({"hv1": {}, "hv2": {}}, unreachable=["hv2"])
+    assert world.play("drain", "-e", "drain_hosts=hv1") == 0, world.output
+    assert world.calls == []
+
+
+def test_drain_asks_again_for_what_went_before(world):
+    world.is_as({"hv1": {"web2": vm()}, "hv2": {"web1": vm(home="hv1"), "db1": vm(home="hv3")}, "hv3": {}})
+    assert world.play("drain", "-e", "drain_hosts=hv1", "-e", "drain_to=hv2") == 0, world.output
+    assert world.calls[-1] == ["intake_vm_migrate", "hv1", ["web2", "web1"]]
+
+
+def test_fill_brings_home_what_it_finds_and_names_who_was_not_searched(world):
+    world.is_as({"hv1": {}, "hv2": {}, "hv3": {"web1": vm(home="hv1", tier="a"), "db1": vm()}, "hv4": {}}, unreachable=["hv2"], broken=["hv4"])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert "hv2 was not searched; hv4 was not searched" in world.output
+    assert world.labels("hv1") == {"web1": {"tier": "a"}} and world.labels("hv3") == {"db1": {}}
+
+
+def test_fill_goes_on_with_the_next_host(world):
+    world.is_as({"hv1": {}, "hv2": {}, "hv3": {"web1": vm(home="hv1"), "web2": vm(home="hv2")}, "hv4": {}}, unreachable=["hv4"])
+    assert world.play("fill", "-e", '{"fill_hosts": "hv1,hv2"}') != 0
+    assert world.labels("hv1") == {"web1": {}} and world.labels("hv2") == {"web2": {}}
+    assert all(f"fatal: [{host}]: FAILED!" in world.output for host in ("hv1", "hv2"))
+
+
+def test_fill_forgets_the_home_of_what_came_and_goes_on(world):
+    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1"), "web2": vm(home="hv1")}, "hv3": {"web3": vm(home="hv1")}}, stuck=["web1"])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert "hv2: vm web1: is stuck" in world.output
+    assert world.labels("hv1") == {"web2": {}, "web3": {}} and world.labels("hv2") == {"web1": {"home": "hv1"}}
+    assert [call[0] for call in world.calls] == ["intake_vm_migrate", "intake_vm"] * 2  # host after host
+
+
+def test_fill_forgets_the_home_of_what_is_there_already(world):
+    world.is_as({"hv1": {"web1": vm(home="hv1", tier="a"), "db1": vm()}, "hv2": {"web2": vm(home="hv1")}})
+    assert world.play("fill", "-e", "fill_hosts=hv1") == 0, world.output
+    assert world.labels("hv1") == {"web1": {"tier": "a"}, "db1": {}, "web2": {}}
+    assert world.calls[0] == ["intake_vm_migrate", "hv2", ["web2", "web1"]]
+    assert world.play("fill", "-e", "fill_hosts=hv1") == 0 and len(world.calls) == 3
+
+
+def test_fill_keeps_the_home_of_one_that_is_on_two_hosts(world):
+    world.is_as({"hv1": {"web1": vm(home="hv1")}, "hv2": {"web1": vm(home="hv1")}}, stuck=["web1"])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert world.labels("hv1") == world.labels("hv2") == {"web1": {"home": "hv1"}}
+
+
+def test_fill_only_asked_moves_nothing(world):
+    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1")}, "hv3": {}}, unreachable=["hv3"])
+    assert world.play("fill", "--check", "-e", "fill_hosts=hv1") != 0
+    assert "hv3 was not searched" in world.output and world.labels("hv2") == {"web1": {"home": "hv1"}}
