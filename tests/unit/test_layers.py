@@ -19,9 +19,9 @@ ALLOWED = {  # these do the most
     "intake_vm": 240 * KIB,
     "intake_image": 164 * KIB,
     "intake_image_info": 164 * KIB,
-    "intake_storage": 164 * KIB,
-    "intake_storage_info": 164 * KIB,
-    "intake_vm_migrate": 160 * KIB,
+    "intake_storage": 168 * KIB,
+    "intake_storage_info": 168 * KIB,
+    "intake_vm_migrate": 164 * KIB,
 }
 
 # Every room of module_utils, the lowest first: a room imports from those of lower floors, and from its own floor where
