@@ -3,8 +3,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-STAGES=(lint sanity unit oldest integration runner molecule)
-ON_REQUEST=(nfs lab lab_all) # on two emulated hypervisors over SSH: slow, so only by name
+STAGES=(lint sanity unit oldest integration runner molecule lab nfs)
+ON_REQUEST=(lab_all) # all on two emulated hypervisors over SSH, of which lab and nfs have the most: slow, so only by name
 BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
