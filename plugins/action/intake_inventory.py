@@ -76,7 +76,7 @@ class ActionModule(Controller):
             rows = survey.rows_of(connection, records.host.id, kinds)
             found, left = survey.differences(rows, seen, params["ignore"]), survey.orphans(connection, records.host.id, kinds)
             survey.take_in(records, rows, seen, kinds, left)
-        return told(params["state"], survey.plain(found), survey.plain(left), seen.unseen)
+        return told(params["state"], survey.plain(found), survey.plain(left), seen.missed())
 
 
 def told(state, found, left, unseen):

@@ -33,9 +33,10 @@ class ActionModule(Recording):
         return [one for storage, names in volumes.items() for one in self.volumes(storage, names, task_vars)]
 
     def volumes(self, storage, names, task_vars):
-        """Entries of volumes of a storage, whether they are there or not."""
-        there = {one["name"]: one for one in self.info("volume", {"storage": storage, "names": names}, task_vars)}
-        return [entry("volume", name, storage, there.get(name)) for name in names]
+        """Entries of volumes of a storage, whether they are there or not, but for those that cannot be read."""
+        told = self.info("volume", {"storage": storage, "names": names}, task_vars)
+        there, unread = {one["name"]: one for one in told["volumes"]}, {one["name"] for one in told["unreadable"]}
+        return [] if None in unread else [entry("volume", name, storage, there.get(name)) for name in names if name not in unread]
 
 
 def is_of_volume(step):

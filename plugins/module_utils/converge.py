@@ -235,6 +235,11 @@ def summary(resource, plans):
     return result
 
 
+def unreadable(storage, name, msg):
+    """What an info module tells of something that is there and cannot be read; the name is None for all that a storage has."""
+    return {"storage": storage, "name": name, "msg": msg}
+
+
 def selected(shown, params):
     """True where a resource passes the filters every info module has: names, labels, state."""
     names, labels, state = params.get("names"), params.get("labels") or {}, params.get("state")

@@ -165,7 +165,7 @@ def read(module, resource):
     """Leave with everything that passes the filters, sorted by name."""
     with session(module.params["uri"]) as hypervisor:
         result = {**resource(hypervisor, module.params).list(module.params), "hypervisor": known_as(hypervisor)}
-    for warning in result.pop("warnings", ()):
+    for warning in [*result.pop("warnings", ()), *(one["msg"] for one in result.get("unreadable", ()))]:
         module.warn(warning)
     module.exit_json(changed=False, **result)
 

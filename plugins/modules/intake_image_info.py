@@ -162,6 +162,24 @@ hypervisor:
   type: dict
   returned: when it answered
   sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
+unreadable:
+  description: What is there and could not be read, so that nothing else is told of it, with a warning each.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    storage:
+      description: The storage it is in.
+      type: str
+      sample: fast
+    name:
+      description: Name of the image; null where no image of the storage could be read.
+      type: str
+      sample: debian-12.qcow2
+    msg:
+      description: Why it could not be read.
+      type: str
+      sample: "image debian-12.qcow2: cannot be read: Permission denied"
 """
 
 from ..module_utils.resources.image import INFO_SPEC, Images

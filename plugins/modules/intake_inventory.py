@@ -162,7 +162,7 @@ operations:
   returned: O(state=synced) or O(state=checked)
   sample: [{id: 7, module: intake_vm, names: [web1], controller_user: ops, controller: deploy, started_at: '2026-01-31T12:00:00+00:00'}]
 unseen:
-  description: Storages that could not be looked into, so that nothing is said of what is in them.
+  description: Storages that could not be looked into, so that nothing is said of what is in them, and single files that could not be read.
   type: list
   elements: str
   returned: O(state=synced) or O(state=checked)

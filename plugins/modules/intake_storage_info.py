@@ -192,6 +192,24 @@ hypervisor:
   type: dict
   returned: when it answered
   sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
+unreadable:
+  description: What is there and could not be read, so that nothing else is told of it, with a warning each.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    storage:
+      description: Always null; as of volumes and images.
+      type: str
+      sample: null
+    name:
+      description: Name of the storage.
+      type: str
+      sample: fast
+    msg:
+      description: Why it could not be read.
+      type: str
+      sample: "storage fast: libvirt cannot tell about it: Timed out during operation"
 """
 
 from ..module_utils.resources.storage import INFO_SPEC, Storages

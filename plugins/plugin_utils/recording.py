@@ -116,7 +116,7 @@ class Recording(Controller):
         """Entries of the host's storages where something is in one that the inventory does not know yet."""
         if not records.lacks_storages(entries):
             return []
-        found = self.info("storage", {}, task_vars)
+        found = self.info("storage", {}, task_vars)["storages"]
         return [entry("storage", one["name"], found=one) for one in found]
 
     def companions(self, records, entries, result, task_vars):
@@ -124,12 +124,12 @@ class Recording(Controller):
         return []
 
     def info(self, kind, arguments, task_vars):
-        """What an info module lists on the host that the task is about. Raises IntakeError with the module's words."""
+        """What an info module tells of the host that the task is about. Raises IntakeError with the module's words."""
         uri = self._task.args.get("uri", CONNECTION["uri"]["default"])
         result = self.call(f"intake_{kind}_info", {"uri": uri, **arguments}, task_vars)
         if result.get("failed") or result.get("unreachable"):
             raise IntakeError(f"intake_{kind}_info: {result.get('msg', 'the host is not reached')}", result.get("reason", "unreachable"))
-        return result[f"{kind}s"]
+        return result
 
     def end(self, ledger, work):
         """The second half in one transaction; the error if it could not be written."""

@@ -30,25 +30,39 @@ ORPHANED = "its end was not seen; what the host had later was taken in"
 
 @dataclass
 class Survey:
-    """What a host has: entries as Records takes them, storages that could not be looked into, and who it is."""
+    """What a host has: entries as Records takes them, storages and single places that could not be looked into, and who it is."""
 
     hypervisor: dict
     entries: list
     unseen: list
+    unread: set = frozenset()
+
+    def hides(self, one):
+        """True for a row or an entry of which nothing is said."""
+        return one["storage"] in self.unseen or drift.place(one) in self.unread
+
+    def missed(self):
+        """What could not be looked into, in words."""
+        return sorted({*self.unseen, *("/".join(filter(None, place[1:])) for place in self.unread)})
 
 
 def survey(call, kinds, uri):
     """Ask a host through `call(module, arguments)`. Raises IntakeError with a module's own words."""
-    entries, hypervisor, storages = [], None, {}
+    entries, hypervisor, unseen, unread = [], None, set(), set()
     for kind in kinds:
         result = call(f"intake_{kind}_info", {"uri": uri, **ARGUMENTS.get(kind, {})})
         if result.get("failed") or result.get("unreachable"):
             raise IntakeError(result.get("msg", "the host is not reached"), result.get("reason", "unreachable"))
         hypervisor, found = result["hypervisor"], result[f"{kind}s"]
         if kind == "storage":
-            storages = {one["name"]: one["health"]["status"] for one in found}
+            unseen |= {one["name"] for one in found if one["health"]["status"] != "ok"}
+        for one in result.get("unreadable", ()):
+            if one["name"]:
+                unread.add((kind, one["storage"] or "", one["name"]))
+            if not (one["name"] and one["storage"]):
+                unseen.add(one["storage"] or one["name"])
         entries += [entry(kind, one["name"], one.get("storage"), one) for one in found]
-    return Survey(hypervisor, entries, sorted(name for name, status in storages.items() if status != "ok"))
+    return Survey(hypervisor, entries, sorted(unseen), unread)
 
 
 def rows_of(connection, host_id, kinds):
@@ -59,8 +73,8 @@ def rows_of(connection, host_id, kinds):
 
 def differences(rows, seen, ignored):
     """The drift, without what is in storages that could not be looked into, and without fields that do not count."""
-    visible = [row for row in rows if row["storage"] not in seen.unseen]
-    found = [one for one in seen.entries if one["storage"] not in seen.unseen]
+    visible = [row for row in rows if not seen.hides(row)]
+    found = [one for one in seen.entries if not seen.hides(one)]
     return [one for one in drift.compare(visible, found) if one["field"] not in ignored]
 
 
@@ -76,7 +90,7 @@ def orphans(connection, host_id, kinds):
 def take_in(records, rows, seen, kinds, open_entries):
     """Write what a host has, forget what it has no more, and end what was left open; in a transaction of the caller's."""
     there = {drift.place(one) for one in seen.entries}
-    gone = [row for row in rows if drift.place(row) not in there and row["storage"] not in seen.unseen]
+    gone = [row for row in rows if drift.place(row) not in there and not seen.hides(row)]
     records.write(seen.entries + [entry(row["kind"], row["name"], row["storage"]) for row in gone])
     records.write_addresses([one["found"] for one in seen.entries if one["kind"] == "vm"])
     if set(kinds) == set(KINDS):

@@ -73,6 +73,23 @@ def test_a_machine_is_recorded_though_its_volumes_cannot_be_listed(recorded):
     assert recorded.rows("SELECT name FROM vms") == ["m"] and recorded.rows("SELECT count(*) FROM volumes") == [0]
 
 
+def test_what_cannot_be_read_is_neither_drift_nor_forgotten(recorded, storage):
+    made = recorded.play(task("intake_volume", {"name": "torn.qcow2", "storage": storage.name, "size": "1MiB"}), task("intake_inventory", {"state": "synced"}))
+    assert not [one["msg"] for one in made if one.get("failed")]
+    with open(f"{storage.path}/torn.qcow2", "r+b") as file:
+        file.truncate(30)
+    listed, checked, synced = recorded.play(
+        task("intake_volume_info", {"storage": storage.name}),
+        task("intake_inventory", {"state": "checked"}),
+        task("intake_inventory", {"state": "synced"}),
+    )
+    assert [(one["storage"], one["name"]) for one in listed["unreadable"]] == [(storage.name, "torn.qcow2")]
+    assert listed["volumes"] == [] and listed["unreadable"][0]["msg"] in "\n".join(listed["warnings"])
+    for one in (checked, synced):
+        assert f"{storage.name}/torn.qcow2" in one["unseen"] and not drift_of(one, "torn.qcow2")
+    assert recorded.rows("SELECT name FROM volumes WHERE name = 'torn.qcow2'") == ["torn.qcow2"]
+
+
 def test_a_delegated_task_is_recorded_where_only_the_other_host_has_an_inventory(recorded, vm, unique):
     with open(recorded.hosts, "a", encoding="utf-8") as file:
         file.write(f"\n[kept]\nvirt2\n[kept:vars]\nintake_inventory_dsn={recorded.plain}\n")

@@ -9,21 +9,21 @@ import os
 from datetime import datetime, timezone
 
 from .. import journal, shared_locks, transfer
-from ..converge import selected
+from ..converge import selected, unreadable
 from . import image_have
 
 
 def listed(images, params):
-    """{"images": [...], "unfinished": [...]}, both filtered and sorted by storage and name."""
-    found = {"images": [], "unfinished": [], "warnings": []}
+    """{"images": [...], "unfinished": [...], "unreadable": [...]}, the first two filtered and sorted by storage and name."""
+    found = {"images": [], "unfinished": [], "unreadable": []}
     for storage, root in sorted(storages(images, params).items()):
         try:
             if params.get("state") != "unfinished":
-                found["images"] += [shown for shown in ready(images, storage, root, found["warnings"]) if selected(shown, params)]
+                found["images"] += [shown for shown in ready(images, storage, root, found["unreadable"]) if selected(shown, params)]
             if params.get("state") != "ready" and not params.get("labels"):
                 found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
         except OSError as error:
-            found["warnings"].append(f"storage {storage}: cannot be read: {error.strerror} ({root})")
+            found["unreadable"].append(unreadable(storage, None, f"storage {storage}: cannot be read: {error.strerror} ({root})"))
     return found
 
 
@@ -34,7 +34,7 @@ def storages(images, params):
     return images.hypervisor.storage_paths()
 
 
-def ready(images, storage, root, warnings):
+def ready(images, storage, root, unread):
     """Every image of a storage, with its users; one that cannot be read hides none of the others."""
     records = images.catalogue(root).read()
     for name in sorted(os.listdir(root)):
@@ -47,7 +47,7 @@ def ready(images, storage, root, warnings):
                 continue
             have = image_have.read_image(storage, root, name, record)
         except OSError as error:
-            warnings.append(f"image {name}: cannot be read: {error.strerror} ({path})")
+            unread.append(unreadable(storage, name, f"image {name}: cannot be read: {error.strerror} ({path})"))
             continue
         if have:
             yield {**image_have.show(have), "changed_outside": have["outside"], "users": images.users(path)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from ..converge import selected
+from ..converge import selected, unreadable
 from ..hypervisor import faults, unless_gone
 from ..silence import network_mount
 from .storage_use import machines_using
@@ -47,14 +47,14 @@ def health(have, seen, driver):
 
 
 def report(storages, names, params):
-    """The storages asked for, and warnings about those libvirt itself could not tell about."""
-    haves, warnings = [], []
+    """The storages asked for, and those libvirt itself could not tell about."""
+    haves, unread, warnings = [], [], []
     for name in names:
         try:
             have = unless_gone(lambda name=name: storages.describe(name))
             haves += [have] if have else []
         except faults() as error:
-            warnings.append(f"storage {name}: libvirt cannot tell about it: {error}")
+            unread.append(unreadable(None, name, f"storage {name}: libvirt cannot tell about it: {error}"))
     storages.look_into(haves, params["timeout"])
     for have in haves:
         try:
@@ -62,7 +62,7 @@ def report(storages, names, params):
         except faults() as error:
             warnings.append(f"storage {have['name']}: its content could not be listed: {error}")
     shown = [storages.show(have) for have in haves]
-    return {storages.plural: [have for have in shown if selected(have, params)], "warnings": warnings}
+    return {storages.plural: [have for have in shown if selected(have, params)], "unreadable": unread, "warnings": warnings}
 
 
 def contents(hypervisor, have):

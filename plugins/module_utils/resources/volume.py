@@ -161,14 +161,14 @@ class Volumes(Resource):
         return {key: value for key, value in have.items() if not key.startswith("_")}
 
     def list(self, params):
-        """The volumes that pass the filters; a storage that cannot be read is a warning."""
-        found, warnings = [], []
+        """The volumes that pass the filters; what cannot be read is told apart."""
+        found, unread = [], []
         for storage in sorted(self.hypervisor.storage_paths()):
             if params.get("storage") in (None, storage):
-                found += [self.monitored(have) for have in volume_have.read_all(self, storage, warnings)]
+                found += [self.monitored(have) for have in volume_have.read_all(self, storage, unread)]
         if params.get("storage") and params["storage"] not in self.hypervisor.storage_paths():
             self.hypervisor.storage_path(params["storage"])
-        return {"volumes": [one for one in found if selected(one, params)], "warnings": warnings}
+        return {"volumes": [one for one in found if selected(one, params)], "unreadable": unread}
 
     def monitored(self, have):
         """With its users, its backing chain and whether it is open now."""

@@ -10,6 +10,7 @@ import stat
 
 from .. import qcow2, transfer
 from ..catalogue import Catalogue
+from ..converge import unreadable
 from ..errors import IntakeError, NotReachable, Refused
 from ..space import is_full
 
@@ -97,14 +98,14 @@ def moving_from(record):
         return None
 
 
-def read_all(volumes, storage, warnings):
-    """Every volume of a storage by name; what cannot be read is told in `warnings`."""
+def read_all(volumes, storage, unread):
+    """Every volume of a storage by name; what cannot be read is added to `unread`."""
     root = volumes.hypervisor.storage_path(storage)
     records, found = Catalogue(root).read(), []
     try:
         names = sorted(name for name in os.listdir(root) if not name.startswith("."))
     except OSError as error:
-        warnings.append(f"storage {storage}: {root} cannot be read: {error.strerror}")
+        unread.append(unreadable(storage, None, f"storage {storage}: {root} cannot be read: {error.strerror}"))
         return []
     for name in names:
         path = os.path.join(root, name)
@@ -113,7 +114,7 @@ def read_all(volumes, storage, warnings):
             if stat.S_ISREG(facts.st_mode):
                 found.append(describe(storage, name, path, facts, records.get(name, {})))
         except (OSError, IntakeError) as error:
-            warnings.append(f"volume {name}: cannot be read: {error}")
+            unread.append(unreadable(storage, name, f"volume {name}: cannot be read: {error}"))
     return [have for have in found if have["kind"] == "volume"]
 
 
