@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..filter.table import table
 from ..module_utils.errors import Refused
 from ..module_utils.runner import WRITING
-from ..plugin_utils import drift, schema, survey
+from ..plugin_utils import drift, forgetting, schema, survey
 from ..plugin_utils.arguments import validated
 from ..plugin_utils.controller import Controller
 from ..plugin_utils.database import connected, required, sentences
@@ -16,13 +16,14 @@ from ..plugin_utils.ledger import Ledger
 from ..plugin_utils.records import KINDS, Records
 
 SPEC = {
-    "state": {"type": "str", "choices": ["present", "absent", "synced", "checked"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "synced", "checked", "forgotten"], "default": "present"},
     "dsn": {"type": "str", "no_log": True},
     "confirm": {"type": "str"},
     "readers": {"type": "list", "elements": "str", "default": []},
     "writers": {"type": "list", "elements": "str", "default": []},
     "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     "ignore": {"type": "list", "elements": "str", "default": []},
+    "hosts": {"type": "list", "elements": "str"},
     **WRITING,
 }
 ORPHAN = {"OPEN ENTRY": "id", "MODULE": "module", "ABOUT": "names", "USER": "controller_user", "CONTROLLER": "controller", "SINCE": "started_at"}
@@ -32,9 +33,10 @@ class ActionModule(Controller):
     """The tables themselves, or the host of the play beside them."""
 
     def perform(self, task_vars):
-        params = validated(SPEC, dict(self._task.args))
+        params = validated(SPEC, dict(self._task.args), required_if=[("state", "forgotten", ["hosts"])])
         dsn = required(params["dsn"] or self.dsn(task_vars))
-        work = {"present": self.present, "absent": self.absent, "synced": self.compared, "checked": self.compared}[params["state"]]
+        works = {"present": self.present, "absent": self.absent, "synced": self.compared, "checked": self.compared, "forgotten": self.forgotten}
+        work = works[params["state"]]
         with sentences(dsn), connected(dsn, self.purpose(task_vars)) as connection:
             return work(connection, dsn, params, task_vars)
 
@@ -77,6 +79,17 @@ class ActionModule(Controller):
             found, left = survey.differences(rows, seen, params["ignore"]), survey.orphans(connection, records.host.id, kinds)
             survey.take_in(records, rows, seen, kinds, left)
         return told(params["state"], survey.plain(found), survey.plain(left), seen.missed())
+
+    def forgotten(self, connection, dsn, params, task_vars):
+        """Hosts by their names or UUIDs, whatever the host of the play. Nobody works on them meanwhile, and nothing is asked of them."""
+        ledger = Ledger(connection, dsn)
+        hosts, _unknown = forgetting.named(connection, params["hosts"])
+        forgetting.lock(ledger, hosts, params["lock_timeout"])
+        with connection.transaction(force_rollback=self._task.check_mode):
+            gone, unknown = forgetting.forget(connection, hosts, params["hosts"])
+        said = {"msg": f"the inventory knows no host {', '.join(unknown)}"} if unknown else {}
+        found = {"hosts": gone.hosts, "storages": gone.storages, "operations": survey.plain(gone.operations), "unknown": unknown, "table": gone.lines()}
+        return {**said, **found, "changed": bool(gone.hosts), "diff": {"before": "".join(f"{line}\n" for line in gone.lines()), "after": ""}}
 
 
 def told(state, found, left, unseen):

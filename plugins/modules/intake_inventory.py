@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - The inventory is a PostgreSQL database in which every writing module of this collection records what it did and what a host has,
     where the variable C(intake_inventory_dsn) or the environment variable E(INTAKE_INVENTORY_DSN) of the controller names it.
-  - This module makes and removes its tables, takes in what hosts really have, and finds where a host differs from what was recorded.
+  - This module makes and removes its tables, takes in what hosts really have, finds where a host differs from what was recorded,
+    and forgets hosts that are no more.
   - It runs on the controller, which needs the Python package psycopg, version 3; hosts need neither that nor a way to the database.
 author:
   - intake.vms contributors (@intake)
@@ -23,7 +24,7 @@ attributes:
     description: Says what would be done and changes nothing.
   diff_mode:
     support: full
-    description: Shows the migrations, the grants, or the differences that are taken in.
+    description: Shows the migrations, the grants, the differences that are taken in, or the rows of hosts that are forgotten.
 options:
   state:
     description:
@@ -31,14 +32,23 @@ options:
       - V(absent) removes the tables with all that was recorded. It needs O(confirm).
       - V(synced) takes in what the host of the play has now, and ends the entries of the journal whose end nobody saw.
       - V(checked) compares the record with what the host of the play has now, and changes nothing.
+      - V(forgotten) removes O(hosts) from the record, with their machines, and storages that no other host has with the volumes and images in them.
+        The journal keeps what was done on them. The hosts are not contacted, and the host of the play does not matter.
     type: str
-    choices: [present, absent, synced, checked]
+    choices: [present, absent, synced, checked, forgotten]
     default: present
   dsn:
     description:
       - The database, as a URI or a connection string of PostgreSQL. By default that of the variable C(intake_inventory_dsn), or of the environment.
       - The role in it owns the tables where O(state=present) or O(state=absent).
     type: str
+  hosts:
+    description:
+      - The hypervisors that are forgotten, each by a name in the Ansible inventory or by the UUID that libvirt gives it. Needed where O(state=forgotten).
+      - A name that fits two of them, as after a host was installed anew, is refused; the error tells the UUIDs. One that fits none is forgotten already.
+      - A host that is still in use comes back with the next task that is recorded.
+    type: list
+    elements: str
   confirm:
     description: The name of the database, which consents to the removal.
     type: str
@@ -68,7 +78,7 @@ options:
     type: str
     default: qemu:///system
   lock_timeout:
-    description: Seconds to wait for other runs that work on the host.
+    description: Seconds to wait for other runs that work on the host, or on one of O(hosts).
     type: int
     default: 60
 seealso:
@@ -97,6 +107,14 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ checked.table }}"
   when: checked.drift | length > 0
+
+- name: Forget two hypervisors that are scrapped, one of them by its UUID
+  intake.vms.intake_inventory:
+    state: forgotten
+    hosts:
+      - virt7
+      - 4c4c4544-0042-3010-8051-b4c04f4a3732
+  run_once: true
 
 - name: Remove all that was recorded
   intake.vms.intake_inventory:
@@ -156,21 +174,67 @@ drift:
     - {kind: vm, storage: null, name: web1, where: web1, drift: changed, field: memory, asked: 2GiB, recorded: 2147483648, found: 1073741824,
        since: '2026-01-31T12:00:00+00:00'}
 operations:
-  description: The entries of the journal whose end nobody saw; ended now where O(state=synced).
+  description: The entries of the journal whose end nobody saw; ended now where O(state=synced) or O(state=forgotten).
   type: list
   elements: dict
-  returned: O(state=synced) or O(state=checked)
+  returned: O(state=synced), O(state=checked) or O(state=forgotten)
   sample: [{id: 7, module: intake_vm, names: [web1], controller_user: ops, controller: deploy, started_at: '2026-01-31T12:00:00+00:00'}]
 unseen:
   description: Storages that could not be looked into, so that nothing is said of what is in them, and single files that could not be read.
   type: list
   elements: str
   returned: O(state=synced) or O(state=checked)
-table:
-  description: The differences and the open entries as lines for people.
+hosts:
+  description: The hosts that were forgotten, or would be in check mode.
+  type: list
+  elements: dict
+  returned: O(state=forgotten)
+  contains:
+    name:
+      description: The name by which it was reached last.
+      type: str
+    uuid:
+      description: Its UUID.
+      type: str
+    vms:
+      description: How many machines it was recorded with.
+      type: int
+    storages:
+      description: How many storages it was recorded with.
+      type: int
+  sample:
+    - {name: virt7, uuid: 6f1c2a52-93c3-4a4e-9a0e-1d6f5d1f9b11, vms: 12, storages: 3}
+storages:
+  description: The storages that no other host has, forgotten with them.
+  type: list
+  elements: dict
+  returned: O(state=forgotten)
+  contains:
+    name:
+      description: Its name.
+      type: str
+    identity:
+      description: Its export, or the UUID of its pool.
+      type: str
+    volumes:
+      description: How many volumes were in it.
+      type: int
+    images:
+      description: How many images were in it.
+      type: int
+  sample:
+    - {name: local, identity: 'pool:0d3cf3a6-6a5f-4a1f-8a38-5a1c0f3a9d54', volumes: 14, images: 2}
+unknown:
+  description: Which of O(hosts) the inventory does not know; C(msg) says so too.
   type: list
   elements: str
-  returned: O(state=synced) or O(state=checked)
+  returned: O(state=forgotten)
+  sample: [virt8]
+table:
+  description: The differences and the open entries, or what was forgotten, as lines for people.
+  type: list
+  elements: str
+  returned: O(state=synced), O(state=checked) or O(state=forgotten)
 reason:
   description: A stable word for the error.
   type: str

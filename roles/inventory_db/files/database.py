@@ -1,9 +1,10 @@
 # Copyright (c) 2026 intake.vms contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles, database and rights of the inventory, from an order on stdin; answers on stdout which steps were needed, as JSON.
+"""Roles, database and rights of the inventory, from an order on stdin; answers on stdout, as JSON, which steps were needed.
 
-PostgreSQL is given verifiers and never sees a password; whether one is still right is told from the verifier it keeps.
+Also whether the running server has read its files. PostgreSQL is given verifiers and never sees a password; whether one is still
+right is told from the verifier it keeps.
 """
 
 from __future__ import annotations
@@ -16,23 +17,36 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
 ITERATIONS = 4096
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "intake.vms"}
+FILES = ("conf.d/intake_inventory.conf", "pg_hba.conf")
 MIGHT = ("superuser", "createrole", "createdb", "replication", "bypassrls")
 
-SERVER = """SELECT json_build_object(
+# Reading the files marks the settings that only wait for a restart, which is no error.
+SERVER = """DO $$ BEGIN PERFORM count(*) FROM pg_file_settings; END $$;
+SELECT json_build_object(
   'standby', pg_is_in_recovery(),
   'tls', current_setting('ssl') = 'on',
-  'rules', (SELECT json_agg(format('line %s: %s', line_number, error)) FROM pg_hba_file_rules WHERE error NOT LIKE '%cannot match because%'),
+  'faults', (SELECT json_agg(said) FROM (
+    SELECT format('%s line %s: %s', sourcefile, sourceline, error) AS said FROM pg_file_settings
+      WHERE error NOT LIKE '%without restarting%' AND name NOT IN (SELECT name FROM pg_settings WHERE pending_restart)
+    UNION ALL SELECT format('pg_hba.conf line %s: %s', line_number, error) FROM pg_hba_file_rules WHERE error NOT LIKE '%cannot match because%') AS faults),
+  'waiting', (SELECT json_agg(name) FROM pg_settings WHERE pending_restart AND name IN ('port', 'listen_addresses')),
+  'folder', regexp_replace(current_setting('hba_file'), '[^/]*$', ''),
+  'started', extract(epoch FROM pg_postmaster_start_time()),
+  'loaded', extract(epoch FROM pg_conf_load_time()),
   'encoding', (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = :'database'),
   'rights', (SELECT json_agg(json_build_array(coalesce(rolname, ''), privilege_type))
     FROM pg_database CROSS JOIN aclexplode(coalesce(datacl, acldefault('d', datdba))) AS given LEFT JOIN pg_roles ON pg_roles.oid = grantee
     WHERE datname = :'database'),
   'roles', (SELECT json_object_agg(rolname, json_build_object('verifier', coalesce(rolpassword, ''), 'login', rolcanlogin, 'superuser', rolsuper,
-    'createrole', rolcreaterole, 'createdb', rolcreatedb, 'replication', rolreplication, 'bypassrls', rolbypassrls))
+    'createrole', rolcreaterole, 'createdb', rolcreatedb, 'replication', rolreplication, 'bypassrls', rolbypassrls,
+    'member', (SELECT json_agg(quote_ident(above.rolname) ORDER BY above.rolname)
+      FROM pg_auth_members JOIN pg_roles AS above ON above.oid = roleid WHERE member = pg_authid.oid)))
     FROM pg_authid WHERE rolname = ANY(string_to_array(:'names', ' '))));
 """
 PUBLIC = """SELECT count(*) FROM pg_namespace CROSS JOIN aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
@@ -59,13 +73,14 @@ def main():
     if not order["check"]:
         for _said, database, text, values in steps:
             psql(order, text, database, values)
-    print(json.dumps({"steps": [said for said, _database, _text, _values in steps]}))
+    print(json.dumps({"steps": [said for said, _database, _text, _values in steps], "unread": unread(have)}))
 
 
 def psql(order, text, database="postgres", values=None):
     """What psql says. Values are its variables and quoted by it; they and the statements go by stdin, where nobody sees them."""
     lines = "".join(f"\\set {name} '{value}'\n" for name, value in (values or {}).items())
     command = ["psql", "--cluster", order["cluster"], "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]
+    command += ["--port", str(order["port"])] if order["port"] else []
     if os.geteuid() == 0:
         command = ["runuser", "-u", "postgres", "--", *command]
     done = subprocess.run(command, input=QUIET + lines + text, cwd="/", env=ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -96,14 +111,30 @@ def refuse(order, have):
             "inventory_db: networks are admitted with TLS only, and this server has none (ssl is off, or its certificate could not be read); "
             "set inventory_db_ssl_certificate and inventory_db_ssl_key, or inventory_db_require_ssl: false"
         )
-    if have["rules"]:
-        sys.exit(f"inventory_db: pg_hba.conf has errors, so that the server keeps its old rules: {'; '.join(have['rules'])}")
+    if have["faults"]:
+        sys.exit(f"inventory_db: the cluster would not start again with its files: {'; '.join(have['faults'])}")
     if have["encoding"] not in (None, "UTF8"):
         sys.exit(f"inventory_db: the database {order['database']} has the encoding {have['encoding']}, needed is UTF8; name another database")
     for name, role in sorted(have["roles"].items()):
-        might = [word for word in MIGHT if role[word]]
-        if might:
-            sys.exit(f"inventory_db: the role {name} has {', '.join(might)}, so it is there for more than the inventory; name another role")
+        refuse_powers(name, [word for word in MIGHT if role[word]], role["member"])
+
+
+def refuse_powers(name, might, member):
+    """A role that may more than the inventory needs is there for something else: whether it loses that is not for us to say."""
+    if might:
+        away = f"ALTER ROLE {name} {' '.join(f'NO{word.upper()}' for word in might)}"
+        sys.exit(f"inventory_db: the role {name} has {', '.join(might)}, so it is there for more than the inventory; name another role, or say {away}")
+    if member:
+        away = f"REVOKE {', '.join(member)} FROM {name}"
+        sys.exit(f"inventory_db: the role {name} is a member of {', '.join(member)}, so it may more than the inventory needs; name another role, or say {away}")
+
+
+def unread(have):
+    """Which of the files that the role writes the running server has not taken in: those of a run that did not come to its end."""
+    written = {name: Path(have["folder"], name).stat().st_mtime for name in FILES if Path(have["folder"], name).exists()}
+    settings, rules = (written.get(name, 0) for name in FILES)
+    restart = bool(have["waiting"]) and settings > have["started"]
+    return {"restart": restart, "reload": not restart and max(settings, rules) > have["loaded"]}
 
 
 def plan(order, have):
