@@ -110,6 +110,10 @@ def test_what_was_unmounted_below_libvirt_is_degraded_and_mounted_again(name, de
     run("umount", mount_point)
     seen = run_module("intake_storage_info", names=[name])["storages"][0]
     assert seen["health"]["status"] == "degraded" and "nothing is mounted" in seen["health"]["text"]
+    for module in ("intake_volume_info", "intake_image_info"):  # one storage hides none of the others
+        told = run_module(module)
+        assert not told.get("failed") and [one["storage"] for one in told["unreadable"] if "nothing is mounted" in one["msg"]] == [name]
+    assert run_module("intake_volume_info", storage=name)["reason"] == "storage_not_mounted"
     done = ensure("intake_storage", name=name)
     assert [step["verb"] for step in done["resources"][0]["steps"]] == ["mount"]
     assert mounts.at(mount_point).source == device

@@ -82,11 +82,37 @@ def test_a_storage_that_does_not_answer_is_named_and_not_looked_at(vms, root, mo
     assert leasing.unheld(vms, machine(root, True)) == []
 
 
-def test_leases_of_a_machine_that_is_gone_are_given_back(vms, root):
+def test_leases_of_a_machine_that_is_gone_are_given_back(vms, root, monkeypatch):
     leases = Leases(root)
     leases.take("web.qcow2", {**WEB, **HERE})
     leases.take("data.qcow2", {**WEB, **THERE})
     leases.take("db.qcow2", {"vm": "db", "uuid": "u2", **HERE})
-    for step in leasing.left_behind(vms, "web"):
+    leases.take("moved.qcow2", {**WEB, **HERE})
+    monkeypatch.setattr(leasing.qcow2, "is_in_use", lambda path: "moved" in path)  # a killed migration took it along
+    warnings = []
+    for step in leasing.left_behind(vms, "web", warnings):
         step.apply()
-    assert sorted(leases.all()) == ["data.qcow2", "db.qcow2"]
+    assert sorted(leases.all()) == ["data.qcow2", "db.qcow2", "moved.qcow2"]
+    assert warnings == ["vm web: volume moved.qcow2 is open on some host, so its lease stays"]
+
+
+def test_leases_that_cannot_be_read_are_named_and_stop_nothing(vms, root, monkeypatch):
+    def stale(*_words):
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(Leases, "all", stale)
+    warnings = []
+    assert leasing.left_behind(vms, "web", warnings) == [] and warnings == [f"the leases in {root} cannot be read: Stale file handle"]
+
+
+def test_a_disk_that_left_the_definition_is_given_back_when_nothing_has_it_open_any_more(vms, root, monkeypatch):
+    leases, have = Leases(root), machine(root, True)
+    for name in ("web.qcow2", "old.qcow2", "base.qcow2"):
+        leases.take(name, {**WEB, **HERE})
+    monkeypatch.setattr(leasing, "Graph", lambda _hypervisor: SimpleNamespace(users=lambda path: ["an overlay"] if "base" in path else []))
+    monkeypatch.setattr(leasing.qcow2, "is_in_use", lambda path: True)
+    assert leasing.plan(vms, [], have, {"name": "web"}, have.description) == {}
+    monkeypatch.setattr(leasing.qcow2, "is_in_use", lambda path: False)
+    for step in leasing.plan(vms, [], have, {"name": "web"}, have.description).values():
+        step.apply()
+    assert sorted(leases.all()) == ["base.qcow2", "web.qcow2"]

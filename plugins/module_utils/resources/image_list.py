@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 from .. import journal, shared_locks, transfer
 from ..converge import selected, unreadable
+from ..errors import IntakeError
 from . import image_have
 
 
@@ -18,10 +19,13 @@ def listed(images, params):
     found = {"images": [], "unfinished": [], "unreadable": []}
     for storage, root in sorted(storages(images, params).items()):
         try:
+            images.root(storage)  # it may be active with nothing mounted
             if params.get("state") != "unfinished":
                 found["images"] += [shown for shown in ready(images, storage, root, found["unreadable"]) if selected(shown, params)]
             if params.get("state") != "ready" and not params.get("labels"):
                 found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
+        except IntakeError as error:
+            found["unreadable"].append(unreadable(storage, None, str(error)))
         except OSError as error:
             found["unreadable"].append(unreadable(storage, None, f"storage {storage}: cannot be read: {error.strerror} ({root})"))
     return found

@@ -163,11 +163,11 @@ class Volumes(Resource):
     def list(self, params):
         """The volumes that pass the filters; what cannot be read is told apart."""
         found, unread = [], []
+        if params.get("storage"):
+            self.hypervisor.storage_path(params["storage"])
         for storage in sorted(self.hypervisor.storage_paths()):
             if params.get("storage") in (None, storage):
                 found += [self.monitored(have) for have in volume_have.read_all(self, storage, unread)]
-        if params.get("storage") and params["storage"] not in self.hypervisor.storage_paths():
-            self.hypervisor.storage_path(params["storage"])
         return {"volumes": [one for one in found if selected(one, params)], "unreadable": unread}
 
     def monitored(self, have):

@@ -100,10 +100,13 @@ def moving_from(record):
 
 def read_all(volumes, storage, unread):
     """Every volume of a storage by name; what cannot be read is added to `unread`."""
-    root = volumes.hypervisor.storage_path(storage)
-    records, found = Catalogue(root).read(), []
     try:
+        root, found = volumes.hypervisor.storage_path(storage), []
+        records = Catalogue(root).read()
         names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    except IntakeError as error:
+        unread.append(unreadable(storage, None, str(error)))
+        return []
     except OSError as error:
         unread.append(unreadable(storage, None, f"storage {storage}: {root} cannot be read: {error.strerror}"))
         return []

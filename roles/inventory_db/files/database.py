@@ -33,7 +33,7 @@ SELECT json_build_object(
   'tls', current_setting('ssl') = 'on',
   'faults', (SELECT json_agg(said) FROM (
     SELECT format('%s line %s: %s', sourcefile, sourceline, error) AS said FROM pg_file_settings
-      WHERE error NOT LIKE '%without restarting%' AND name NOT IN (SELECT name FROM pg_settings WHERE pending_restart)
+      WHERE error NOT LIKE '%without restarting%' AND (name IS NULL OR name NOT IN (SELECT name FROM pg_settings WHERE pending_restart))
     UNION ALL SELECT format('pg_hba.conf line %s: %s', line_number, error) FROM pg_hba_file_rules WHERE error NOT LIKE '%cannot match because%') AS faults),
   'waiting', (SELECT json_agg(name) FROM pg_settings WHERE pending_restart AND name IN ('port', 'listen_addresses')),
   'folder', regexp_replace(current_setting('hba_file'), '[^/]*$', ''),

@@ -10,6 +10,7 @@ import os
 from ... import qcow2, silence
 from ...converge import Step
 from ...errors import NotReachable, Refused
+from ...graph import Graph
 from ...leases import Leases, is_same, words
 from . import disks
 from .definition import uuid_of
@@ -37,12 +38,32 @@ def shared_files(vms, described):
 
 
 def plan(vms, steps, have, want, after):
-    """Refused where another host's machine has a disk; else puts the steps that take leases ahead, and answers those that give back what goes."""
+    """Refused where another host's machine has a disk; else puts the steps that take leases ahead, and answers {path: step} that gives back what goes."""
     owner = owner_of(vms, want["name"], have)
     mine = shared_files(vms, after)
     steps[:0] = [step for step in (acquisition(have, want, owner, path, *place) for path, place in mine.items()) if step]
-    gone = shared_files(vms, have.description) if have else {}
-    return [giving_back(owner, *place) for path, place in gone.items() if path not in mine]
+    gone = {**kept(vms, owner, set(mine)), **shared_files(vms, have.description)} if have else {}
+    return {path: giving_back(owner, *place) for path, place in gone.items() if path not in mine}
+
+
+def kept(vms, owner, needed):
+    """{path: (root, volume)} of leases that the machine has beside those it needs, of disks that it had until it stopped; nobody depends on them."""
+    places = {os.path.join(root, name): (root, name) for one, root, name in all_leases(vms, []) if is_same(one, owner)}
+    return {path: place for path, place in places.items() if path not in needed and not qcow2.is_in_use(path) and not Graph(vms.hypervisor).users(path)}
+
+
+def all_leases(vms, faults):
+    """(owner, root, volume) of every lease in a storage that other hosts share; read once in a call."""
+    found = []
+    for root in vms.hypervisor.storage_paths().values() if vms.hypervisor.is_local else ():
+        if silence.network_mount(root):
+            try:
+                leases = vms.hypervisor.once(("leases", root), lambda root=root: Leases(root).all())
+            except OSError as error:
+                faults.append(f"the leases in {root} cannot be read: {error.strerror}")
+                continue
+            found += [(owner, root, name) for name, owner in leases.items()]
+    return found
 
 
 def unheld(vms, have):
@@ -84,18 +105,23 @@ def giving_back(owner, root, name):
 
 
 def releases(vms, have):
-    """The steps that end all leases of a machine that is removed."""
+    """{path: step that ends its lease} of a machine that is removed."""
     owner = owner_of(vms, have.name, have)
-    return [giving_back(owner, *place) for place in shared_files(vms, have.description).values()]
+    mine = shared_files(vms, have.description)
+    places = {**kept(vms, owner, set(mine)), **mine}
+    return {path: giving_back(owner, *place) for path, place in places.items()}
 
 
-def left_behind(vms, name):
-    """The steps that end leases of a machine that is not defined here any more, after a killed run or virsh undefine."""
+def left_behind(vms, name, warnings):
+    """The steps that end leases of a machine that is not defined here any more, after a killed run or virsh undefine.
+
+    One whose file is open stays: a migration that was killed took the machine to another host, and the next run of it hands the lease over.
+    """
     host, known = vms.hypervisor.identity()["host"], {domain.UUIDString() for domain in vms.hypervisor.domains().values()}
-    shared = [path for path in vms.hypervisor.storage_paths().values() if vms.hypervisor.is_local and silence.network_mount(path)]
-    kept = {path: vms.hypervisor.once(("leases", path), lambda path=path: Leases(path).all()) for path in shared}
-    found = [(owner, path, volume) for path, leases in kept.items() for volume, owner in leases.items()]
-    return [giving_back(*one) for one in found if (one[0].get("vm"), one[0].get("host")) == (name, host) and one[0]["uuid"] not in known]
+    found = [one for one in all_leases(vms, warnings) if (one[0].get("vm"), one[0].get("host")) == (name, host) and one[0]["uuid"] not in known]
+    opened = [one for one in found if qcow2.is_in_use(os.path.join(*one[1:]))]
+    warnings += [f"vm {name}: volume {volume} is open on some host, so its lease stays" for _owner, _root, volume in opened]
+    return [giving_back(*one) for one in found if one not in opened]
 
 
 def foreign(vms, have):

@@ -109,7 +109,7 @@ class Migrations(Resource):
         is_own = note and note["host"] == there.identity()["host"]
         if is_own and note["autostart"] and not other.autostart:
             plan.steps.append(Step("set", "autostart", lambda: arrive(there, other, seconds, set_autostart), before=False, after=True))
-        plan.steps += self.handing_over(other, there, is_moved=True)
+        plan.steps += self.handing_over(other, there, is_moved=True, is_own=is_own)
         if note:
             plan.steps.append(Step("forget", "the move", lambda: arrive(there, other, seconds, migration_note.clear), silent=True))
         if other.state == "paused" and (is_own or other.reason == "migration"):
@@ -128,12 +128,13 @@ class Migrations(Resource):
                 raise Refused(f"vm {have.here.name}: {words(name, holder, owner)}", "volume_leased")
         self.promised[uri] = self.promised.get(uri, 0) + (facts["memory"] if facts["is_active"] else 0)
 
-    def handing_over(self, have, there, is_moved=False):
-        """The steps that make the leases on its disks those of the destination; of a moved machine those that are still ours."""
+    def handing_over(self, have, there, is_moved=False, is_own=False):
+        """The steps that make the leases on its disks those of the destination; of a moved machine those that are still ours, or free if the move was."""
         owner = leasing.owner_of(self, have.name, have)
         new = {**owner, **there.identity()}
         found_there = leasing.shared_files(self, have.description).values()
-        places = [(root, name) for root, name in found_there if not is_moved or is_same(Leases(root).holder(name) or {}, owner)]
+        holders = {place: Leases(place[0]).holder(place[1]) for place in found_there}
+        places = [place for place, one in holders.items() if not is_moved or (is_same(one, owner) if one else is_own)]
         return [handing(place, owner, new, silent=not is_moved) for place in places]
 
     def settle(self):

@@ -33,7 +33,7 @@ def move(have, there, want):
     if outcome.get("done"):
         return
     found = states(have, there, seconds)
-    if found == (have.state, None):
+    if found == (have.state, None) and not work.is_alive():
         drop_note(have, seconds)
     where = whereabouts(have, there, found)
     if is_late:

@@ -75,6 +75,18 @@ def doomed_by_edit(vms, have, want):
     return steps
 
 
+def unheld(have, doomed, waiting):
+    """The same steps; Refused where a disk cannot leave the running machine, which would write to a file that is gone."""
+    kept = [step.name.split(".")[1] for step in doomed if step.name.rpartition(".")[0] in waiting]
+    if kept:
+        raise Refused(
+            f"vm {have.name}: {', '.join(f'disk {name}' for name in kept)} cannot be taken out while the machine runs, so that the volume is in use; "
+            "stop it first, or restart: if_needed restarts it",
+            "disk_kept",
+        )
+    return doomed
+
+
 def reason_to_keep(graph, have, disk):
     """Why the file of a disk is never deleted, or None."""
     path = disk["path"]

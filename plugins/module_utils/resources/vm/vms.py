@@ -67,13 +67,15 @@ class Vms(Resource):
         draft, releases = self.plan_definition(plan, have, want)
         if have is not None and have.is_active:
             self.plan_live(plan, have, draft)
-        plan.steps += releases  # after QEMU let go of the disks
-        plan.steps += doomed  # after the disks are gone everywhere
-        self.plan_power(plan, have, want, draft)
+        after = self.plan_power(plan, have, want, draft)
+        waiting = {one["name"] for one in plan.pending}
+        plan.steps += [step for path, step in releases.items() if path not in held(have, waiting)]  # after QEMU let go of the disks
+        plan.steps += removal.unheld(have, doomed, waiting)  # after the disks are gone everywhere
+        self.plan_wait(plan, have, want, after)
         return plan
 
     def plan_definition(self, plan, have, want):
-        """Steps for the volumes, the seed and the persistent definition; returns the root of what it will be, and the steps that end leases."""
+        """Steps for the volumes, the seed and the persistent definition; returns the root of what it will be, and {path: step that ends its lease}."""
         if have is None:
             self.host = self.host or blueprint.Host(self.hypervisor)
             want = blueprint.defaults(self.host, want)
@@ -94,9 +96,9 @@ class Vms(Resource):
             verb = "define" if have is None else "edit"
             plan.steps.append(Step(verb, "definition", lambda: self.define(draft), fields=changes))
         self.plan_autostart(plan, have, want)
-        if have is not None and not changes and POWERED.get(want["state"], have.state) == "stopped":
+        if have is not None and all(map(is_harmless, plan.steps)) and POWERED.get(want["state"], have.state) == "stopped":
             plan.steps += leasing.unheld(self, have)
-            return draft, []
+            return draft, {}
         return draft, leasing.plan(self, plan.steps, have, want, after)
 
     def define(self, draft):
@@ -120,7 +122,7 @@ class Vms(Resource):
         plan.pending = live.pending
 
     def plan_power(self, plan, have, want, draft):
-        """Bring the machine into the asked state, restart it if that is consented to and needed, and wait for it."""
+        """Bring the machine into the asked state, which is answered, and restart it if that is consented to and needed."""
         before = have.state if have else "stopped"
         after = POWERED.get(want["state"], before)
         verbs = power.verbs(before, want["state"] if want["state"] == "restarted" else after)
@@ -133,6 +135,10 @@ class Vms(Resource):
         if {"start", "start_paused", "restart"} & set(verbs):
             self.refuse_networks(want["name"], draft)
         plan.steps += powering
+        return after
+
+    def plan_wait(self, plan, have, want, after):
+        """Wait for what shall run."""
         if want["wait_for"] != "none" and after == "running":
             what, seconds = want["wait_for"], want["wait_timeout"]
             apply = self.with_domain(have, want, lambda domain: waiting.wait_for(domain, what, seconds))
@@ -173,7 +179,7 @@ class Vms(Resource):
         """Stop it gracefully, delete the disks that were named, then undefine it with all that belongs to it."""
         plan = Plan(want["name"])
         if have is None:
-            plan.steps += leasing.left_behind(self, want["name"])
+            plan.steps += leasing.left_behind(self, want["name"], plan.warnings)
             return plan
         releases = leasing.releases(self, have)  # first: no look at a storage that does not answer
         doomed = removal.doomed_by_removal(self, have, want, plan.warnings)
@@ -182,7 +188,7 @@ class Vms(Resource):
         shown = description.shown(description.differences(have.description, {}))
         plan.steps += doomed  # before the definition goes: a killed run is finished by the next
         plan.steps.append(Step("undefine", "definition", undefine, DESTRUCTIVE, fields=shown))
-        plan.steps += releases
+        plan.steps += releases.values()
         return plan
 
     def settle(self):
@@ -206,6 +212,17 @@ def keep_pending(plan):
 def drop_pending(plan):
     """The step after the machine went off: nothing waits any more."""
     return Step("drop", "pending", lambda: setattr(plan, "pending", []), silent=True)
+
+
+def is_harmless(step):
+    """True for what is done to a machine that is off, whoever has its disks: it no longer starts with the host."""
+    return step.name == "autostart" and not step.after
+
+
+def held(have, waiting):
+    """The files of disks that the running machine keeps until it stops."""
+    known = have.description["disks"] if have else {}
+    return {disk["path"] for name, disk in known.items() if f"disks.{name}" in waiting}
 
 
 def described(want):
