@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import subprocess
 
 import pytest
@@ -91,6 +92,13 @@ def test_drift_names_a_hypervisor_that_is_away(play, by_hand):
     said = play("intake.vms.drift", code=2, hosts=play.hosts("away.yml", {"away": away, "virt-host": LOCAL}), ANSIBLE_STRATEGY="free")
     assert "Of 2 hypervisors, " in said and "these could not be compared: away" in said
     assert "these could not be compared: away" in play("intake.vms.drift", "--limit", "away", code=2, hosts="away.yml")
+
+
+def test_drift_reads_no_other_variables_of_the_hosts(play, by_hand):
+    others = {"expires": datetime.date(2026, 1, 31), "secret": "{{ lookup('ansible.builtin.file', '/nowhere/secret') }}"}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts = play.hosts("dates.yml", {"away": {**away, **others}, "virt-host": {**LOCAL, **others}})
+    assert 'these could not be compared: away"' in play("intake.vms.drift", "-e", "drift_ignore_unseen=true", code=2, hosts=hosts)
 
 
 def test_drift_fails_where_nothing_can_be_said(play, by_hand, connection, request, forget_pool):

@@ -21,9 +21,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-SPEC = {"gather": {"type": "list"}, "labels": {"type": "dict"}, "vms": {"type": "list", "elements": "dict"}}
+SPEC = {"gather": {"type": "list"}, "labels": {"type": "dict"}, "names": {"type": "list"}, "vms": {"type": "list", "elements": "dict"}}
 SPEC.update((key, {"type": "str"}) for key in ("destination_uri", "migrate_uri", "timeout", "auto_converge", "bandwidth"))
 module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+params = module.params
 with open(os.environ["FAKE_WORLD"]) as file:
     world = json.load(file)
 here, mine = os.environ["FAKE_HOST"], world["vms"][os.environ["FAKE_HOST"]]
@@ -31,38 +32,58 @@ resources = []
 
 
 def listed():
-    asked = (module.params["labels"] or {}).items()
-    found = [{"name": name, "state": "running", **vm} for name, vm in sorted(mine.items())]
+    asked = (params["labels"] or {}).items()
+    found = [{"name": name, "state": "running", **vm} for name, vm in sorted(mine.items()) if not params["names"] or name in params["names"]]
     return [vm for vm in found if all(vm["labels"].get(key) == value for key, value in asked)]
 
 
-def moved(name, destination):
-    there = world["vms"][destination]
+def fault(name, there):
+    """Why it is refused, before anything has moved."""
     if name in world["stuck"]:
         return "vm %s: is stuck" % name
-    if name in mine and not module.check_mode:
-        there[name] = mine.pop(name)
+    if name in mine and name in there:
+        return "vm %s: is defined twice" % name
     return None if name in mine or name in there else "vm %s: is nowhere" % name
 
 
-def keep(error=None):
+def move(name, there):
+    """Whether it went, and what went wrong on the way."""
+    if name not in mine or name in world["lame"]:
+        return {"changed": False, "error": "vm %s: took too long" % name if name in mine else None}
+    if not module.check_mode:
+        there[name] = mine.pop(name)
+    return {"changed": True, "error": None}
+
+
+def migrate():
+    """All or nothing is planned, as in converge()."""
+    if any([here, vm["destination"]] in world["cut"] for vm in params["vms"]):
+        keep("%s does not answer" % params["vms"][0]["destination"], {})
+    asked = [(vm["name"], world["vms"][vm["destination"]]) for vm in params["vms"]]
+    done = [{"changed": False, "error": fault(*one)} for one in asked]
+    if not any(one["error"] for one in done):
+        done = [move(*one) for one in asked]
+    return [{"name": name, **one} for (name, _there), one in zip(asked, done)]
+
+
+def keep(error, result):
     if not module.check_mode:
         with open(os.environ["FAKE_WORLD"], "w") as file:
             json.dump(world, file)
     if error:
-        module.fail_json(msg=error, resources=resources)
-    module.exit_json(changed=True, resources=resources)
+        module.fail_json(msg=error, **result)
+    module.exit_json(changed=True, **result)
 
 
 if module._name.endswith("info"):
     module.exit_json(vms=listed())
-world["calls"].append([module._name.rpartition(".")[2], here, [vm["name"] for vm in module.params["vms"]]])
+world["calls"].append([module._name.rpartition(".")[2], here, [vm["name"] for vm in params["vms"]]])
 if module._name.endswith("migrate"):
-    resources = [{"name": vm["name"], "error": moved(vm["name"], vm["destination"])} for vm in module.params["vms"]]
+    resources = migrate()
 else:
-    for vm in module.params["vms"]:
-        mine[vm["name"]]["labels"] = vm["labels"]
-keep("; ".join(one["error"] for one in resources if one["error"]))
+    for vm in params["vms"]:  # and one that is missing is made
+        mine.setdefault(vm["name"], {"memory": 0})["labels"] = vm["labels"]
+keep("; ".join(one["error"] for one in resources if one["error"]), {"resources": resources})
 '''
 BROKEN = "#!/bin/sh\necho 'no libvirt here'; exit 1\n"
 HOST = "#!/bin/sh\nFAKE_HOST={} exec {} \"$@\"\n"
@@ -93,9 +114,9 @@ class World:
         words = {"ANSIBLE_" + key: str(value) for key, value in places.items()}
         self.environment = {**os.environ, **words, "FAKE_WORLD": str(self.file), "ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def is_as(self, vms, stuck=(), unreachable=(), broken=()):
-        """How it is before a playbook."""
-        self.file.write_text(json.dumps({"vms": {name: dict(found) for name, found in vms.items()}, "stuck": list(stuck), "calls": []}))
+    def is_as(self, vms, stuck=(), lame=(), cut=(), unreachable=(), broken=()):
+        """How it is before a playbook. `stuck` machines are refused, `lame` ones fail on their way; `cut` are (from, to) without a connection."""
+        self.file.write_text(json.dumps({"vms": vms, "stuck": stuck, "lame": lame, "cut": cut, "calls": []}))
         lines = ["[hypervisors]"]
         for name in vms:
             python = self.folder / f"python-{name}"
@@ -112,6 +133,10 @@ class World:
         found = json.loads(self.file.read_text())
         self.vms, self.calls = found["vms"], found["calls"]
         return done.returncode
+
+    def moves(self):
+        """[source, machines] of every call that moves."""
+        return [call[1:] for call in self.calls if call[0] == "intake_vm_migrate"]
 
     def labels(self, host):
         """{machine: labels} of a host."""
@@ -149,7 +174,33 @@ def test_drain_of_an_empty_host_needs_nobody(world):
 def test_drain_asks_again_for_what_went_before(world):
     world.is_as({"hv1": {"web2": vm()}, "hv2": {"web1": vm(home="hv1"), "db1": vm(home="hv3")}, "hv3": {}})
     assert world.play("drain", "-e", "drain_hosts=hv1", "-e", "drain_to=hv2") == 0, world.output
-    assert world.calls[-1] == ["intake_vm_migrate", "hv1", ["web2", "web1"]]
+    assert world.moves() == [["hv1", ["web2"]], ["hv1", ["web1"]]]
+
+
+@pytest.mark.parametrize("trouble", ["stuck", "lame"])
+def test_drain_moves_the_others_where_one_cannot_and_fails(world, trouble):
+    world.is_as({"hv1": {"web1": vm(), "web2": vm(), "web3": vm()}, "hv2": {}}, **{trouble: ["web2"]})
+    assert world.play("drain", "-e", "drain_hosts=hv1") != 0
+    assert sorted(world.vms["hv1"]) == ["web2"] and sorted(world.vms["hv2"]) == ["web1", "web3"]
+    assert "hv1: vm web2: " in world.output and "these are still here: web2" in world.output
+
+
+def test_drain_only_asked_fails_where_a_machine_cannot_move(world):
+    world.is_as({"hv1": {"web1": vm(), "web2": vm()}, "hv2": {}}, stuck=["web2"])
+    assert world.play("drain", "--check", "-e", "drain_hosts=hv1") != 0
+    assert "vm web2: is stuck" in world.output and sorted(world.vms["hv1"]) == ["web1", "web2"]
+
+
+def test_drain_moves_what_is_here_where_an_earlier_move_cannot_be_finished(world):
+    world.is_as({"hv1": {"web1": vm()}, "hv2": {"old1": vm(home="hv1")}}, stuck=["old1"])
+    assert world.play("drain", "-e", "drain_hosts=hv1") != 0
+    assert "hv1: vm old1: is stuck" in world.output and sorted(world.vms["hv2"]) == ["old1", "web1"]
+
+
+def test_drain_needs_no_connection_where_nothing_goes(world):
+    world.is_as({"hv1": {}, "hv2": {"old1": vm(home="hv1")}}, cut=[["hv1", "hv2"]])
+    assert world.play("drain", "-e", "drain_hosts=hv1") == 0, world.output
+    assert "NOT ASKED" in world.output
 
 
 def test_fill_brings_home_what_it_finds_and_names_who_was_not_searched(world):
@@ -166,26 +217,69 @@ def test_fill_goes_on_with_the_next_host(world):
     assert all(f"fatal: [{host}]: FAILED!" in world.output for host in ("hv1", "hv2"))
 
 
-def test_fill_forgets_the_home_of_what_came_and_goes_on(world):
-    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1"), "web2": vm(home="hv1")}, "hv3": {"web3": vm(home="hv1")}}, stuck=["web1"])
+@pytest.mark.parametrize("trouble", ["unreachable", "broken"])
+def test_fill_goes_on_where_a_home_itself_does_not_answer(world, trouble):
+    world.is_as({"hv1": {}, "hv2": {}, "hv3": {"web1": vm(home="hv1"), "web2": vm(home="hv2")}}, **{trouble: ["hv1"]})
+    assert world.play("fill", "-e", '{"fill_hosts": "hv1,hv2"}') != 0
+    assert "hv1 itself does not answer" in world.output and "hv1 was not searched" in world.output
+    assert world.labels("hv2") == {"web2": {}} and world.labels("hv3") == {"web1": {"home": "hv1"}}
+
+
+@pytest.mark.parametrize("trouble", ["stuck", "lame"])
+def test_fill_forgets_the_home_of_what_came_and_goes_on(world, trouble):
+    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1"), "web2": vm(home="hv1")}, "hv3": {"web3": vm(home="hv1")}}, **{trouble: ["web1"]})
     assert world.play("fill", "-e", "fill_hosts=hv1") != 0
-    assert "hv2: vm web1: is stuck" in world.output
+    assert "hv2: vm web1: " in world.output
     assert world.labels("hv1") == {"web2": {}, "web3": {}} and world.labels("hv2") == {"web1": {"home": "hv1"}}
-    assert [call[0] for call in world.calls] == ["intake_vm_migrate", "intake_vm"] * 2  # host after host
+    assert [call[:2] for call in world.calls][-3:] == [["intake_vm", "hv1"], ["intake_vm_migrate", "hv3"], ["intake_vm", "hv1"]]  # host after host
+
+
+def test_fill_makes_no_twin_of_what_did_not_come(world):
+    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1"), "web2": vm(home="hv1")}}, stuck=["web1"], lame=["web2"])
+    before = world.file.read_text()
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert world.vms == json.loads(before)["vms"] and {call[0] for call in world.calls} == {"intake_vm_migrate"}
 
 
 def test_fill_forgets_the_home_of_what_is_there_already(world):
     world.is_as({"hv1": {"web1": vm(home="hv1", tier="a"), "db1": vm()}, "hv2": {"web2": vm(home="hv1")}})
     assert world.play("fill", "-e", "fill_hosts=hv1") == 0, world.output
     assert world.labels("hv1") == {"web1": {"tier": "a"}, "db1": {}, "web2": {}}
-    assert world.calls[0] == ["intake_vm_migrate", "hv2", ["web2", "web1"]]
-    assert world.play("fill", "-e", "fill_hosts=hv1") == 0 and len(world.calls) == 3
+    assert world.moves() == [["hv2", ["web2"]], ["hv2", ["web1"]]]
+    assert world.play("fill", "-e", "fill_hosts=hv1") == 0 and len(world.calls) == 4
 
 
-def test_fill_keeps_the_home_of_one_that_is_on_two_hosts(world):
-    world.is_as({"hv1": {"web1": vm(home="hv1")}, "hv2": {"web1": vm(home="hv1")}}, stuck=["web1"])
+def test_fill_brings_the_others_where_one_is_on_two_hosts(world):
+    world.is_as({"hv1": {"web1": vm(home="hv1")}, "hv2": {"web1": vm(home="hv1"), "web2": vm(home="hv1")}, "hv3": {"web3": vm(home="hv1")}})
     assert world.play("fill", "-e", "fill_hosts=hv1") != 0
-    assert world.labels("hv1") == world.labels("hv2") == {"web1": {"home": "hv1"}}
+    assert "hv2: vm web1: is defined twice" in world.output
+    assert world.labels("hv1") == {"web1": {"home": "hv1"}, "web2": {}, "web3": {}} and world.labels("hv2") == {"web1": {"home": "hv1"}}
+
+
+def test_fill_brings_the_others_where_an_earlier_move_cannot_be_finished(world):
+    world.is_as({"hv1": {"old1": vm(home="hv1"), "old2": vm(home="hv1")}, "hv2": {"web1": vm(home="hv1")}}, stuck=["old1"])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert "hv2: vm old1: is stuck" in world.output
+    assert world.labels("hv1") == {"old1": {"home": "hv1"}, "old2": {}, "web1": {}}
+
+
+def test_fill_needs_no_connection_where_nothing_comes_from(world):
+    world.is_as({"hv1": {"old1": vm(home="hv1")}, "hv2": {"web1": vm(home="hv1")}, "hv3": {}}, cut=[["hv3", "hv1"]])
+    assert world.play("fill", "-e", "fill_hosts=hv1") == 0, world.output
+    assert "NOT ASKED" in world.output and world.labels("hv1") == {"old1": {"home": "hv1"}, "web1": {}}
+
+
+def test_fill_fails_where_a_host_with_machines_has_no_connection(world):
+    world.is_as({"hv1": {}, "hv2": {"web1": vm(home="hv1")}, "hv3": {"web2": vm(home="hv1")}}, cut=[["hv2", "hv1"]])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert "hv2: hv1 does not answer" in world.output
+    assert world.labels("hv1") == {"web2": {}} and world.labels("hv2") == {"web1": {"home": "hv1"}}
+
+
+def test_fill_keeps_the_label_while_a_host_was_not_searched(world):
+    world.is_as({"hv1": {"old1": vm(home="hv1")}, "hv2": {}}, unreachable=["hv2"])
+    assert world.play("fill", "-e", "fill_hosts=hv1") != 0
+    assert world.labels("hv1") == {"old1": {"home": "hv1"}}
 
 
 def test_fill_only_asked_moves_nothing(world):
