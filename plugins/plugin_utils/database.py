@@ -92,7 +92,7 @@ def json(value):
 def encoded(value):
     """JSON as PostgreSQL takes it."""
     text = encoder.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
-    return NUL.sub("\\1\ufffd", text)
+    return NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
 
 
 def storable(text):

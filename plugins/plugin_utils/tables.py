@@ -50,7 +50,7 @@ class Table:
     def write(self, connection, rows):
         """The keys of the rows that were new or different. All write in the order of keys, so that nobody waits for one who waits for him."""
         single = {tuple(storable(str(row[name])) for name in self.key): row for row in rows}  # the last of what the database cannot tell apart
-        ordered = [single[key] for key in sorted(single)]
+        ordered = [{name: single[key].get(name) for name in self.columns} for key in sorted(single)]
         return connection.execute(self.upsert(), (json(ordered),)).fetchall() if rows else []
 
     def add(self, connection, rows):
