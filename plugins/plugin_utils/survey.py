@@ -47,7 +47,7 @@ class Survey:
 
 
 def survey(call, kinds, uri):
-    """Ask a host through `call(module, arguments)`. Raises IntakeError with a module's own words."""
+    """Ask a host through `call(module, arguments)`, the storages first. Raises IntakeError with a module's own words."""
     entries, hypervisor, unseen, unread = [], None, set(), set()
     for kind in kinds:
         result = call(f"intake_{kind}_info", {"uri": uri, **ARGUMENTS.get(kind, {})})
@@ -62,7 +62,8 @@ def survey(call, kinds, uri):
             if not (one["name"] and one["storage"]):
                 unseen.add(one["storage"] or one["name"])
         entries += [entry(kind, one["name"], one.get("storage"), one) for one in found]
-    return Survey(hypervisor, entries, sorted(unseen), unread)
+    known = {None, *(one["name"] for one in entries if one["kind"] == "storage")}  # a storage that came meanwhile waits for the next look
+    return Survey(hypervisor, [one for one in entries if one["storage"] in known], sorted(unseen), unread)
 
 
 def rows_of(connection, host_id, kinds):

@@ -162,7 +162,7 @@ def test_storage_without_its_directory(in_a_directory, storage, folder, connecti
     MODULES.refuse("storage_unreadable", storage=storage.name, name="x", path=file)
     MODULES.refuse("storage_unreadable", storage=storage.name, name="x", state="absent")
     assert not os.path.exists(storage.path)
-    assert any(storage.name in warning for warning in MODULES.info()["warnings"])
+    assert [one["storage"] for one in MODULES.info()["unreadable"] if storage.name in one["msg"]] == [storage.name]
     alone = run_module("intake_image_info", storage=storage.name)
     assert alone.get("failed") and alone["reason"] == "storage_unreadable" and storage.name in alone["msg"]
     os.rename(f"{folder}/away", storage.path)
@@ -185,7 +185,7 @@ def test_names_that_lead_elsewhere(storage, folder, file):
         MODULES.refuse("name_taken", storage=storage.name, name="x", new_name=name)
         os.symlink(f"{folder}/precious", f"{storage.path}/.intake-download-{name}-new")
         MODULES.ensure(storage=storage.name, name=f"{name}-new", path=file)
-    assert Path(folder, "precious").read_bytes() == b"precious" and MODULES.info(storage=storage.name)["warnings"] == []
+    assert Path(folder, "precious").read_bytes() == b"precious" and MODULES.info(storage=storage.name)["unreadable"] == []
 
 
 def test_overlay_in_another_storage_counts(storage, connection, unique, folder, forget_pool, file):
