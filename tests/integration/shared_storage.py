@@ -4,8 +4,7 @@
 """The same tests on an NFS server: INTAKE_VMS_TEST_NFS=VERSION,SERVER,EXPORT, the export being writable for root.
 
 It is meant for a hypervisor of the lab, on which everything is slow: modules run in forks rather than under Ansible, which
-only tests of Ansible's own part need, and only the tests that use a storage are run. Each of several workers has a directory of
-the export that is called like it.
+only tests of Ansible's own part need, and only the tests that use a storage are run.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ class Shared:
 
     def __init__(self, name, run_tasks):
         version, server, export = ASKED.split(",")
-        export = os.path.join(export, os.environ.get("PYTEST_XDIST_WORKER", "")).rstrip("/")
         self.name, self.run_tasks = name, run_tasks
         self.options = {"name": name, "type": "nfs", "server": server, "export": export, "version": version, "timeout": 60}
         self.path = f"/var/lib/intake/storages/{name}"

@@ -27,15 +27,13 @@ import tiny_guest  # noqa: E402
 from image import CACHE, LabError, Missing  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("pytest", "pytest-xdist", "execnet", "pluggy", "iniconfig", "packaging", "pygments", "ansible-core")  # Python alone, whatever its version
-WORKERS = 2  # that take turns in waiting for the server and for guests; each has a directory of the export
+PACKAGES = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "ansible-core")  # Python alone, whatever its version
 UNUSED = ("..", "__pycache__", "ansible_test/", "ansible/modules/", "ansible/cli/", "ansible/galaxy/", "ansible/plugins/")
 PLACE = "/root/intake-vms-suite"
 RUNS = (("lab2", "4.2", "lab1"), ("lab1", "3", "lab2"))
-SERVE = f"systemctl start nfs-server && find /srv/vms -mindepth 1 -delete && mkdir -m 755 /srv/vms/gw{{{','.join(map(str, range(WORKERS)))}}}"
-TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \\
-INTAKE_VMS_TINY_GUEST={PLACE}/guest INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms \\
-python3 -m pytest -p no:cacheprovider -n {WORKERS} --dist loadfile --durations=10 --junit-xml={PLACE}/result.xml {{words}}"""
+SERVE = "systemctl start nfs-server && find /srv/vms -mindepth 1 -delete"
+TESTS = f"""cd {PLACE}/vms && PYTHONPATH={PLACE}/packages PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 INTAKE_VMS_TINY_GUEST={PLACE}/guest \\
+INTAKE_VMS_TEST_NFS={{version}},{{server}},/srv/vms python3 -m pytest -p no:cacheprovider --durations=10 --junit-xml={PLACE}/result.xml {{words}}"""
 
 
 def main():
