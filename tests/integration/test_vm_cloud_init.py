@@ -126,7 +126,8 @@ def test_the_seed_lies_where_it_is_asked_for_else_beside_the_first_disk(machine,
         assert seen["path"] == f"{folder}/other/{name}-seed.iso" and seen["read_only"] is True
         ensure("intake_vm", name=name, state="absent")
         assert not os.path.exists(f"{folder}/other/{name}-seed.iso") and os.path.exists(f"{storage.path}/{name}-root.qcow2")
-        ensure("intake_vm", cloud_init={}, **machine)
+        ensure("intake_vm", **machine)
+        ensure("intake_vm", name=name, cloud_init={})  # the disk that is there already counts
         assert os.path.exists(f"{storage.path}/{name}-seed.iso")
         listed = run_module("intake_volume_info", storage=storage.name)["volumes"] + run_module("intake_image_info", storage=storage.name)["images"]
         assert f"{name}-seed.iso" not in [entry["name"] for entry in listed]

@@ -51,7 +51,7 @@ def refuse_remote(vms, name):
 
 
 def storage_of(vms, want, have):
-    """The storage asked for, else where the seed is already, else that of the first disk, else the only one there is."""
+    """The storage asked for, else where the seed is already, else that of the first disk, asked for or there, else the only one there is."""
     if want["cloud_init"].get("storage"):
         return want["cloud_init"]["storage"]
     if have is not None:
@@ -59,7 +59,8 @@ def storage_of(vms, want, have):
         place = current and vms.media.place_of_file(current["path"])
         if place:
             return place[0]
-    for disk in want.get("disks") or ():
+    there = [disk for disk in have.description["disks"].values() if disk["device"] == "disk"] if have else []
+    for disk in [*(want.get("disks") or ()), *there]:
         place = disk.get("path") and vms.media.place_of_file(disk["path"])
         if place:
             return place[0]
