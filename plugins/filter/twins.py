@@ -67,7 +67,7 @@ def storages_of(vm, storages):
     """The shared storages in which it has files, as server:export, which is the same on every host however it is spelled there."""
     shared = {one["path"].rstrip("/") + "/": source(one["server"], one["export"]) for one in storages if one.get("server") and one.get("path")}
     paths = [disk["path"] for disk in (vm.get("disks") or {}).values() if disk.get("path")]
-    return {source for root, source in shared.items() if any(path.startswith(root) for path in paths)}
+    return {export for root, export in shared.items() if any(path.startswith(root) for path in paths)}
 
 
 class FilterModule:

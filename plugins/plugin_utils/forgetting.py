@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..module_utils.errors import Refused
-from .records import KINDS
+from .records import KINDS, drop_unused, hold_storages
 from .survey import orphans
 
 FIND = """SELECT word, hosts.id, uuid::text, hosts.name, hostname, synced_at FROM unnest(%s::text[]) AS word JOIN hosts ON hosts.name = word
@@ -89,9 +89,9 @@ def forget(connection, locked, words):
 
 def forget_storages(connection, numbers):
     """Those of these storages that no host has any more. They are held first: whoever takes one up or leaves it has then ended."""
-    connection.execute('SELECT FROM storages WHERE id = ANY(%s) ORDER BY identity COLLATE "C" FOR UPDATE', (numbers,))
+    hold_storages(connection, [], numbers)
     gone = dicts(connection.execute(STORAGES, (numbers,)))
-    connection.execute("DELETE FROM storages WHERE identity = ANY(%s)", ([one["identity"] for one in gone],))
+    drop_unused(connection, numbers)
     return gone
 
 

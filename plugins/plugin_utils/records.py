@@ -85,7 +85,8 @@ class Records(Machines):
     def write_storages(self, entries):
         """Storages, and the host's pools of them."""
         rows = [{**entry["found"], **row(entry), "identity": identity(entry["found"])} for entry in entries if entry["found"]]
-        before = self.held([one["identity"] for one in rows], [self.known[entry["name"]][0] for entry in entries if entry["name"] in self.known])
+        known = [self.known[entry["name"]][0] for entry in entries if entry["name"] in self.known]
+        before = hold_storages(self.connection, [one["identity"] for one in rows], known)
         tables.STORAGES.write(self.connection, rows)
         names = [one["identity"] for one in rows]
         ids = dict(self.connection.execute("SELECT identity, id FROM storages WHERE identity = ANY(%s)", (names,)).fetchall())
@@ -107,18 +108,11 @@ class Records(Machines):
             (json(rows),),
         )
 
-    def held(self, identities, numbers):
-        """The ids of storages among these, which no other host can begin to have, or cease to have, until the transaction ends."""
-        rows = self.connection.execute(
-            'SELECT id FROM storages WHERE identity = ANY(%s) OR id = ANY(%s) ORDER BY identity COLLATE "C" FOR UPDATE', (identities, numbers)
-        )
-        return [number for (number,) in rows]
-
     def forget_storages(self, names, held):
         """The host has them no more; of those that are held, one that no host has is gone, with what was in it."""
         if names:
             self.connection.execute("DELETE FROM host_storages WHERE host_id = %s AND name = ANY(%s)", (self.host.id, names))
-        self.connection.execute("DELETE FROM storages WHERE id = ANY(%s) AND NOT EXISTS (SELECT FROM host_storages WHERE storage_id = storages.id)", (held,))
+        drop_unused(self.connection, held)
         self.known = {name: known for name, known in self.known.items() if name not in names}
 
     def write_volumes(self, entries):
@@ -147,6 +141,19 @@ class Records(Machines):
                 (json(gone),),
             )
         table.write(self.connection, rows)
+
+
+def hold_storages(connection, identities, numbers):
+    """The ids of storages among these, which no other host can begin to have, or cease to have, until the transaction ends."""
+    rows = connection.execute(
+        'SELECT id FROM storages WHERE identity = ANY(%s) OR id = ANY(%s) ORDER BY identity COLLATE "C" FOR UPDATE', (identities, numbers)
+    )
+    return [number for (number,) in rows]
+
+
+def drop_unused(connection, numbers):
+    """Of these storages, which are held, those that no host has go, with what was in them."""
+    connection.execute("DELETE FROM storages WHERE id = ANY(%s) AND NOT EXISTS (SELECT FROM host_storages WHERE storage_id = storages.id)", (numbers,))
 
 
 def places(entry):

@@ -138,7 +138,7 @@ def test_open_entries_end_with_the_host(recorded):
     assert recorded.rows("SELECT status, message FROM operations WHERE names = '{web1}'") == [("unknown", forgetting.ORPHANED)]
 
 
-def test_a_host_that_is_still_in_use_comes_back(recorded, vm_info):
+def test_a_host_that_is_still_in_use_comes_back(recorded, storage, vm_info):
     synced, gone, back = recorded.play(task("intake_inventory", vm_info), forgotten("virt1"), task("intake_inventory", vm_info))
     assert not synced.get("failed") and gone["changed"] and back["changed"]
     assert recorded.rows("SELECT name FROM hosts") == ["virt1"]

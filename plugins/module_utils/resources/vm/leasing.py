@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 
 from ... import qcow2, silence
 from ...converge import Step
@@ -48,22 +49,28 @@ def plan(vms, steps, have, want, after):
 
 def kept(vms, owner, needed):
     """{path: (root, volume)} of leases that the machine has beside those it needs, of disks that it had until it stopped; nobody depends on them."""
-    places = {os.path.join(root, name): (root, name) for one, root, name in all_leases(vms, []) if is_same(one, owner)}
-    return {path: place for path, place in places.items() if path not in needed and not qcow2.is_in_use(path) and not Graph(vms.hypervisor).users(path)}
+    places = {os.path.join(root, name): (root, name) for _owner, root, name in all_leases(vms)[0].get((owner["uuid"], owner["host"]), ())}
+    free = {path: place for path, place in places.items() if path not in needed and not qcow2.is_in_use(path)}
+    graph = Graph(vms.hypervisor)  # which looks at nothing before it is asked
+    return {path: place for path, place in free.items() if not graph.users(path)}
 
 
-def all_leases(vms, faults):
-    """(owner, root, volume) of every lease in a storage that other hosts share; read once in a call."""
-    found = []
-    for root in vms.hypervisor.storage_paths().values() if vms.hypervisor.is_local else ():
-        if silence.network_mount(root):
+def all_leases(vms):
+    """({(machine's UUID, host): [(owner, root, volume)]}, faults) of the storages that other hosts share; read once in a call, whatever its machines."""
+
+    def read():
+        found, faults = defaultdict(list), []
+        for root in vms.hypervisor.storage_paths().values() if vms.hypervisor.is_local else ():
             try:
-                leases = vms.hypervisor.once(("leases", root), lambda root=root: Leases(root).all())
+                leases = Leases(root).all() if silence.network_mount(root) else {}
             except OSError as error:
                 faults.append(f"the leases in {root} cannot be read: {error.strerror}")
                 continue
-            found += [(owner, root, name) for name, owner in leases.items()]
-    return found
+            for name, owner in leases.items():
+                found[owner.get("uuid"), owner.get("host")].append((owner, root, name))
+        return found, faults
+
+    return vms.hypervisor.once("leases", read)
 
 
 def unheld(vms, have):
@@ -118,7 +125,10 @@ def left_behind(vms, name, warnings):
     One whose file is open stays: a migration that was killed took the machine to another host, and the next run of it hands the lease over.
     """
     host, known = vms.hypervisor.identity()["host"], {domain.UUIDString() for domain in vms.hypervisor.domains().values()}
-    found = [one for one in all_leases(vms, warnings) if (one[0].get("vm"), one[0].get("host")) == (name, host) and one[0]["uuid"] not in known]
+    leases, faults = all_leases(vms)
+    warnings += faults
+    places = [one for (uuid, place), held in leases.items() if place == host and uuid not in known for one in held]
+    found = [one for one in places if one[0].get("vm") == name]
     opened = [one for one in found if qcow2.is_in_use(os.path.join(*one[1:]))]
     warnings += [f"vm {name}: volume {volume} is open on some host, so its lease stays" for _owner, _root, volume in opened]
     return [giving_back(*one) for one in found if one not in opened]
