@@ -62,6 +62,10 @@ def carry(have, there, want, outcome):
     outcome["done"] = True
 
 
+def killed(*words):
+    raise IntakeError("killed")
+
+
 def move(first, check=False):
     """The only plan of a run."""
     first.forget()
@@ -98,7 +102,7 @@ def test_one_without_autostart_gets_none(hosts):
 def test_a_run_that_ends_right_after_the_move_is_finished_by_the_next(hosts, monkeypatch):
     first, second = hosts
     with monkeypatch.context() as patched:
-        patched.setattr(migration, "arrive", lambda *words: (_ for _ in ()).throw(IntakeError("killed")))
+        patched.setattr(migration, "arrive", killed)
         assert str(move(first).error) == "killed"
     assert there(second) == (True, False, {"host": "uuid-of-hv2", "hostname": "hv2", "autostart": True})
     asked, done, again = move(first, check=True), move(first), move(first)
@@ -117,7 +121,7 @@ def test_a_note_of_another_move_says_nothing_of_this_host(hosts):
 def test_a_machine_that_waits_there_since_its_move_is_told(hosts, monkeypatch):
     first, second = hosts
     with monkeypatch.context() as patched:
-        patched.setattr(migration, "arrive", lambda *words: (_ for _ in ()).throw(IntakeError("killed")))
+        patched.setattr(migration, "arrive", killed)
         move(first)
     second.connection.lookupByName("web1").suspend()
     assert move(first).warnings == ["vm web1: is paused on hv2; intake_vm with state: running there lets it go on"]
