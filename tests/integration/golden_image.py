@@ -17,20 +17,26 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intake.vms" / "images"
 
 
-def run_role(role, *arguments, **variables):
-    """Apply one role to this machine; answers the finished ansible-playbook, whatever its exit code."""
+def run_role(role, *arguments, hosts=None, **variables):
+    """Apply one role to this machine; answers the finished ansible-playbook, whatever its exit code.
+
+    With `hosts`, {name: more variables}, to each of these names, which are all this machine.
+    """
     with tempfile.TemporaryDirectory(prefix="intake-role-") as folder:
         collections = Path(folder) / "ansible_collections" / "intake"
         collections.mkdir(parents=True)
         (collections / "vms").symlink_to(ROOT)
-        play = {"hosts": "localhost", "gather_facts": False, "roles": [f"intake.vms.{role}"]}
+        play = {"hosts": "all", "gather_facts": False, "roles": [f"intake.vms.{role}"]}
         config = Path(folder) / "ansible.cfg"
         config.write_text("[defaults]\n", encoding="utf-8")
         playbook = Path(folder) / "play.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")
+        inventory = Path(folder) / "hosts.json"
         values = dict(variables, ansible_python_interpreter=sys.executable)
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local"]
-        command += ["-e", json.dumps(values, default=str), *arguments, str(playbook)]
+        named = {name: values | more for name, more in hosts.items()} if hosts else {"localhost": {}}
+        inventory.write_text(json.dumps({"all": {"hosts": named}}, default=str), encoding="utf-8")
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "-c", "local"]
+        command += [*([] if hosts else ["-e", json.dumps(values, default=str)]), *arguments, str(playbook)]
         settings = {"ANSIBLE_COLLECTIONS_PATH": folder, "ANSIBLE_CONFIG": str(config), "ANSIBLE_NOCOLOR": "1"}
         environment = dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin", **settings)
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
