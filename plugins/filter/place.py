@@ -11,7 +11,7 @@ short_description: Which machine goes to which host
 version_added: 0.1.0
 description:
   - Finds a host for every machine by free memory, the largest machine first, each on the host with the most of it.
-    A machine of 0 bytes, such as a stopped one that needs none until it starts, has a place on a full host too.
+    A machine of 0 bytes has a place on a full host too.
   - Machines with the same value of a label are put on different hosts. The answer to the same question is always the same.
   - Fails with a sentence where they do not fit. Nothing is moved by this; M(intake.vms.intake_vm_migrate) does that.
 author:
@@ -19,7 +19,7 @@ author:
 positional: hosts
 options:
   _input:
-    description: Machines, with C(name), C(memory) in bytes and C(labels), such as M(intake.vms.intake_vm_info) returns them.
+    description: Machines, with C(name), C(memory) in bytes, C(labels) and C(state), such as M(intake.vms.intake_vm_info) returns them.
     type: list
     elements: dict
     required: true
@@ -36,6 +36,12 @@ options:
     description: Fails rather than putting two machines of one value on one host; else they are spread as far as possible.
     type: bool
     default: false
+  reserve_stopped:
+    description:
+      - Whether machines whose C(state) is V(stopped) need their memory now. With V(false) they have a place on a full host too,
+        and are only spread by what they will take when they start.
+    type: bool
+    default: true
 seealso:
   - module: intake.vms.intake_vm_migrate
 """
@@ -66,14 +72,20 @@ from ..module_utils.placement import LABEL
 from ..module_utils.placement import place as find_places
 
 
-def place(vms, hosts, anti_affinity=LABEL, hard=False):
+def place(vms, hosts, anti_affinity=LABEL, hard=False, reserve_stopped=True):
     """Host by machine; see placement.place."""
-    machines = [{"name": one["name"], "memory": number("vm", one, "memory"), "labels": one.get("labels")} for one in named("vm", vms)]
+    machines = [machine(one, one.get("state") == "stopped" and not reserve_stopped) for one in named("vm", vms)]
     places = [{"name": one["name"], "free": number("host", one, "free"), "vms": one.get("vms")} for one in named("host", hosts)]
     try:
         return find_places(machines, places, anti_affinity, bool(hard))
     except Refused as error:
         raise AnsibleFilterError(f"place: {error}") from error
+
+
+def machine(row, is_later):
+    """What placement.place wants to know of one."""
+    memory = number("vm", row, "memory")
+    return {"name": row["name"], "memory": 0 if is_later else memory, "memory_later": memory, "labels": row.get("labels")}
 
 
 def named(what, rows):

@@ -17,10 +17,10 @@ TRIES = 20000  # placements that are tried before one way of looking is given up
 def place(vms, hosts, label=LABEL, is_hard=False):
     """{vm: host} for every machine, the same for the same question in whatever order. Raises Refused where they do not fit.
 
-    vms: dicts with name, memory (bytes) and labels. hosts: dicts with name, free (bytes of memory), and vms, the machines that
-    are there (name, labels). Machines with the same value of `label` go to different hosts: always where `is_hard`, else if possible.
+    vms: dicts with name, memory (bytes), labels and, where it is more than what is needed now, memory_later, by which they are only
+    spread. hosts: dicts with name, free (bytes of memory), and vms, the machines that are there (name, labels). Machines with the same value of `label` go to different hosts: always where `is_hard`, else if possible.
     """
-    todo = sorted(vms, key=lambda vm: (-vm["memory"], vm["name"]))
+    todo = sorted(vms, key=lambda vm: (-vm["memory"], -later(vm), vm["name"]))
     refuse_twins(todo, hosts)
     faults = []
     for apart in (True,) if is_hard or not label else (True, False):
@@ -47,6 +47,7 @@ class Search:
         self.vms, self.label, self.apart, self.is_tight = vms, label, apart, is_tight
         self.names = sorted(host["name"] for host in hosts)
         self.free = {host["name"]: max(0, host["free"]) for host in hosts}  # what needs none, such as a stopped machine, has a place anywhere
+        self.free_later = {host["name"]: host["free"] for host in hosts}
         self.groups = Counter((host["name"], group_of(vm, label)) for host in hosts for vm in host.get("vms") or ())
 
     def run(self):
@@ -72,13 +73,15 @@ class Search:
     def move(self, vm, host, sign):
         """Give a machine to a host, or take it back."""
         self.free[host] -= sign * vm["memory"]
+        self.free_later[host] -= sign * later(vm)
         self.groups[host, group_of(vm, self.label)] += sign
 
     def candidates(self, vm):
         """The hosts that can take it, the best first."""
         group = group_of(vm, self.label)
         able = [name for name in self.names if self.free[name] >= vm["memory"] and not (self.apart and self.others(name, group))]
-        return sorted(able, key=lambda name: (self.others(name, group), self.free[name] if self.is_tight else -self.free[name], name))
+        sign = 1 if self.is_tight else -1
+        return sorted(able, key=lambda name: (self.others(name, group), sign * self.free_later[name], name))
 
     def others(self, host, group):
         """How many machines there are of the group."""
@@ -95,6 +98,11 @@ class Search:
         free = ", ".join(f"{name} {about(self.free[name])}" for name in self.names)
         placed = f" when {self.vms.index(vm)} larger ones have been placed" if self.vms.index(vm) else ""
         return f"vm {vm['name']}: needs {about(vm['memory'])} of memory, and free{placed} is: {free}"
+
+
+def later(vm):
+    """Bytes of memory that a machine takes in the end."""
+    return vm.get("memory_later", vm["memory"])
 
 
 def group_of(vm, label):

@@ -196,7 +196,7 @@ unreadable:
   description: What is there and could not be read, so that nothing else is told of it, with a warning each.
   type: list
   elements: dict
-  returned: always
+  returned: success
   contains:
     storage:
       description: Always null; as of volumes and images.

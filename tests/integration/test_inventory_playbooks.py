@@ -109,7 +109,7 @@ def test_drift_fails_where_nothing_can_be_said(play, by_hand, connection, reques
     assert hidden not in play("intake.vms.drift", "-e", "drift_ignore_unseen=true", code=None)
 
 
-@pytest.mark.parametrize("playbook", ["drift", "export"])
+@pytest.mark.parametrize("playbook", ["drift", "export", "report"])
 @pytest.mark.parametrize("words", [["-e", "target=nobody"], ["--limit", "other"], ["-e", "target=hypervisors:!virt-host"]])
 def test_no_hypervisor_is_a_failure(play, playbook, words):
     play.hosts("more.yml", {"other": LOCAL}, group="others")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_writing_modules_say_the_same_of_the_call(kind):
     assert set(ours) == {"resources", single, "diff", "hypervisor", "reason"}
     assert ours["hypervisor"] == first["hypervisor"] and ours["reason"]["description"] == first["reason"]["description"]
     assert ours[single]["returned"] == f"when one {NOUNS[kind]} was asked for"
+
+
+def test_info_modules_say_the_same_of_what_cannot_be_read():
+    volume, image, storage = (returned(f"{kind}_info")["unreadable"] for kind in ("volume", "image", "storage"))
+    assert json.loads(json.dumps(volume).replace("volume", "image").replace("web1", "debian-12")) == image
+    assert volume["contains"].keys() == storage["contains"].keys()
+    assert {**volume, "contains": None} == {**storage, "contains": None}
 
 
 @pytest.mark.parametrize("kind", ["storage", "image"])

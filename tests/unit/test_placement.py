@@ -41,7 +41,7 @@ CASES = {
     ),
     "without memory anywhere": ([vm("x", 0)], [host("a", 0)], {"x": "a"}),
     "without memory on an overcommitted host": ([vm("x", 0)], [host("a", -1)], {"x": "a"}),
-    "without memory beside what fits": ([vm("s", 0), vm("r", 1)], [host("a", -9), host("b", 1)], {"r": "b", "s": "a"}),
+    "without memory beside what fits": ([vm("s", 0), vm("r", 1)], [host("a", -9), host("b", 1)], {"r": "b", "s": "b"}),
     "not on an overcommitted host": ([vm("x", 0)], [host("a", -1), host("b", 1)], {"x": "b"}),
     "apart": ([vm("x", 1, "web"), vm("y", 1, "web")], [host("a", 8), host("b", 2)], {"x": "a", "y": "b"}),
     "apart from what is there": ([vm("x", 1, "web")], [host("a", 8, vm("old", 1, "web")), host("b", 1)], {"x": "b"}),
@@ -153,6 +153,13 @@ def test_thousands_are_placed():
 def test_the_filter_takes_what_the_info_module_gives():
     found = [{"name": "x", "memory": GIB, "labels": {}, "state": "running"}]
     assert place_filter(found, [{"name": "a", "free": 2.0 * GIB}]) == {"x": "a"}
+
+
+def test_stopped_machines_are_spread_by_what_they_will_take_and_have_a_place_on_full_hosts():
+    found = [{"name": name, "memory": 4 * GIB, "state": state} for name, state in (("r", "running"), *((name, "stopped") for name in "stu"))]
+    assert place_filter(found, [host("a", 8), host("b", 5)], reserve_stopped=False) == {"r": "a", "s": "b", "t": "a", "u": "b"}
+    with pytest.raises(AnsibleFilterError, match="vm u: needs 4.0 GiB"):
+        place_filter(found, [host("a", 8), host("b", 5)])
 
 
 @pytest.mark.parametrize(
