@@ -9,6 +9,7 @@ Other rooms take the binding from here (`libvirt`), and may use it only inside f
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections import defaultdict
@@ -22,7 +23,7 @@ try:
 except ImportError:
     libvirt = None
 
-BUSY_POOL = 10  # seconds to wait for another client's job on a pool before a refresh is given up
+PASSES = 10  # seconds in which a pool that others change is looked at again, before that is given up
 
 
 def faults():
@@ -161,18 +162,24 @@ class Hypervisor:
         found = self.once("paths", read)
         return {name: path for name, path in found.items() if path}
 
+    def start_pool(self, pool):
+        """Start an inactive pool."""
+        while_it_passes(lambda: pool.create(0))
+
     def refresh(self, name):
-        """Make libvirt look at a storage's files again; another client's running job only delays it."""
+        """Make libvirt look at an active storage's files again."""
         pool = self.pool(name)
-        deadline = time.monotonic() + BUSY_POOL
-        while pool.isActive():
+
+        def look():
             try:
-                pool.refresh(0)
-                return
+                if pool.isActive():
+                    pool.refresh(0)
             except libvirt.libvirtError as error:
-                if "asynchronous job" not in str(error) or time.monotonic() > deadline:
+                if not is_stale(error) or pool.isActive():
                     raise
-                time.sleep(0.1)
+                self.start_pool(pool)  # libvirt stops, and unmounts, what it could not look at
+
+        while_it_passes(look)
 
     def domain_xmls(self):
         """The persistent XML of every domain, and the running XML of those that run: {name: [root, ...]}."""
@@ -195,6 +202,26 @@ class Hypervisor:
         """The path of a volume that a domain names by pool and name, or None."""
         path = self.storage_paths().get(pool)
         return path and os.path.join(path, volume)
+
+
+def while_it_passes(act):
+    """Do it, and do it again where libvirt has a job of another client, or missed a file that another host of an NFS server took away.
+
+    libvirt looks at one file after the other and takes only ENOENT for gone (storage_util.c, virStorageBackendVolOpen).
+    """
+    deadline = time.monotonic() + PASSES
+    while True:
+        try:
+            return act()
+        except libvirt.libvirtError as error:
+            if not (is_stale(error) or "asynchronous job" in str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def is_stale(error):
+    """True where a file was taken away between libvirt's finding it and looking at it."""
+    return error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ESTALE
 
 
 def unless_gone(read):

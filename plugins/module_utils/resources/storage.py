@@ -167,7 +167,7 @@ class Storages(Resource):
                 return  # by somebody else meanwhile
             if pool.isActive():
                 driver.stop(have, pool.destroy)
-            driver.start(have, lambda: pool.create(0), pool.destroy)
+            driver.start(have, lambda: self.hypervisor.start_pool(pool), pool.destroy)
 
         plan.steps.append(Step("mount" if lost else "start", "state", start, before="not mounted" if lost else "inactive", after="active"))
 

@@ -60,10 +60,10 @@ def plan_new_mount(storages, plan_, driver, pool, have, changes):
     def remount():
         driver.stop(have, pool.destroy)
         try:
-            driver.start({**have, **after}, lambda: pool.create(0), pool.destroy)
+            driver.start({**have, **after}, lambda: storages.hypervisor.start_pool(pool), pool.destroy)
         except storages.faults + (IntakeError,) as error:
             storages.hypervisor.connection.storagePoolDefineXML(documents.with_changes(pool.XMLDesc(1), before), 0)
-            driver.start({**have, **before}, lambda: pool.create(0), pool.destroy)
+            driver.start({**have, **before}, lambda: storages.hypervisor.start_pool(pool), pool.destroy)
             raise IntakeError(f"{error}; it is mounted as before", getattr(error, "reason", "mount_failed")) from error
 
     plan_.steps.append(Step("remount", "mount", remount, RESTART, fields={"mounted with": (shown_all(before), shown_all(after))}))

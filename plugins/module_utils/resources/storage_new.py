@@ -64,7 +64,7 @@ def create(storages, driver, name, where, fields, made):
     have = {"name": name, "timeout": fields["timeout"], **driver.words(parse(pool.XMLDesc(1)))}
     try:
         pool.setAutostart(fields["autostart"])  # first: a run killed later leaves a storage that is only not started yet
-        driver.start(have, lambda: pool.create(0), pool.destroy)
+        driver.start(have, lambda: storages.hypervisor.start_pool(pool), pool.destroy)
     except BaseException:
         undo(driver, pool, have, made)
         raise
