@@ -18,7 +18,8 @@ def place(vms, hosts, label=LABEL, is_hard=False):
     """{vm: host} for every machine, the same for the same question in whatever order. Raises Refused where they do not fit.
 
     vms: dicts with name, memory (bytes), labels and, where it is more than what is needed now, memory_later, by which they are only
-    spread. hosts: dicts with name, free (bytes of memory), and vms, the machines that are there (name, labels). Machines with the same value of `label` go to different hosts: always where `is_hard`, else if possible.
+    spread. hosts: dicts with name, free (bytes of memory), and vms, the machines that are there (name, labels). Machines with the
+    same value of `label` go to different hosts: always where `is_hard`, else if possible.
     """
     todo = sorted(vms, key=lambda vm: (-vm["memory"], -later(vm), vm["name"]))
     refuse_twins(todo, hosts)
