@@ -20,9 +20,9 @@ import golden_image as golden_images
 import pytest
 import shared_storage
 import tiny_guest as tiny_guests
+from ansible_playbook import Playbooks
 from forked import Forks
 from http_source import http_source
-from playbooks import Playbooks
 from postgres import Postgres
 from results import results
 

@@ -33,8 +33,8 @@ def perform(words, environment):
 
 
 if __name__ == "__main__":
-    import ansible.cli.playbook
-    import ansible.executor.playbook_executor
+    import ansible.cli.playbook  # noqa: F401
+    import ansible.executor.playbook_executor  # noqa: F401
     import psycopg  # noqa: F401
 
     serve(lambda words, environment: forked(perform, words, environment))
