@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import SimpleNamespace
 
@@ -33,8 +34,6 @@ def perform(words, environment):
 
 
 if __name__ == "__main__":
-    import ansible.cli.playbook  # noqa: F401
-    import ansible.executor.playbook_executor  # noqa: F401
-    import psycopg  # noqa: F401
-
+    for module in ("ansible.cli.playbook", "ansible.executor.playbook_executor", "psycopg"):
+        importlib.import_module(module)
     serve(lambda words, environment: forked(perform, words, environment))
