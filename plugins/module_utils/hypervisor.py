@@ -131,11 +131,14 @@ class Hypervisor:
     def storage_path(self, name):
         """The directory of an active storage; refuses one that is not active, since its files cannot be seen."""
         pool = self.pool(name)
-        if not pool.isActive():
+        known = unless_gone(lambda: (pool.isActive(), self.once(("path", name), lambda: pool_place(pool))))
+        if known is None:
+            raise NotFound(f"storage {name}: was removed meanwhile", "storage_not_found")
+        is_active, (path, needs_mount) = known
+        if not is_active:
             raise IntakeError(
                 f"storage {name}: is not active; run intake_storage with name={name} state=present to start it", "storage_inactive"
             )
-        path, needs_mount = self.once(("path", name), lambda: pool_place(pool))
         if path and silence.silent(path):
             raise NotReachable(f"storage {name}: {path} does not answer; its server is away, or the network to it", "storage_hangs")
         if needs_mount and self.is_local and not mounts.at(path):
@@ -172,7 +175,7 @@ class Hypervisor:
 
         def look():
             try:
-                if pool.isActive():
+                if unless_gone(pool.isActive):
                     pool.refresh(0)
             except libvirt.libvirtError as error:
                 if not is_stale(error) or pool.isActive():
@@ -224,13 +227,13 @@ def is_stale(error):
     return error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ESTALE
 
 
-def unless_gone(read):
+def unless_gone(read, is_file=False):
     """What `read` returns, or None where the pool, volume, domain or snapshot it reads went away since it was listed."""
     try:
         return read()
     except libvirt.libvirtError as error:
         gone = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
-        if error.get_error_code() not in gone:
+        if error.get_error_code() not in gone and not (is_file and is_stale(error)):
             raise
         return None
 

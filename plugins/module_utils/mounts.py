@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -72,3 +73,11 @@ def swaps(proc="/proc"):
 def is_option(text):
     """True where a text is one mount option, and would be so on mount(8)'s command line and in a pool's XML."""
     return bool(text.partition("=")[0]) and text.isprintable() and not any(letter in text for letter in ", \\\"'")
+
+
+def is_gone(error, root):
+    """True for the error of a file below `root` that somebody removed meanwhile. Raises OSError where the filesystem itself went away."""
+    found = getattr(error, "errno", None)
+    if found == errno.ESTALE:  # another client of the NFS server removed it, or the server has another filesystem now
+        os.stat(root)
+    return found in (errno.ENOENT, errno.ESTALE)

@@ -16,12 +16,12 @@ UTILS = PLUGINS / "module_utils"
 KIB = 1024  # of our own source that one module may import; Python compiles it at every call, at 0.5 to 1 ms a KiB
 LARGEST = 120 * KIB
 ALLOWED = {  # these do the most
-    "intake_vm": 244 * KIB,
+    "intake_vm": 245 * KIB,
     "intake_image": 164 * KIB,
     "intake_image_info": 164 * KIB,
     "intake_storage": 168 * KIB,
     "intake_storage_info": 168 * KIB,
-    "intake_vm_migrate": 168 * KIB,
+    "intake_vm_migrate": 169 * KIB,
 }
 
 # Every room of module_utils, the lowest first: a room imports from those of lower floors, and from its own floor where

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from .. import journal, shared_locks, transfer
 from ..converge import selected, unreadable
 from ..errors import IntakeError
+from ..mounts import is_gone
 from . import image_have
 
 
@@ -25,7 +26,8 @@ def listed(images, params):
             if params.get("state") != "ready" and not params.get("labels"):
                 found["unfinished"] += [shown for shown in unfinished(images, storage, root) if selected(shown, params)]
         except IntakeError as error:
-            found["unreadable"].append(unreadable(storage, None, str(error)))
+            if error.reason != "storage_not_found":  # it was removed since it was listed
+                found["unreadable"].append(unreadable(storage, None, str(error)))
         except OSError as error:
             found["unreadable"].append(unreadable(storage, None, f"storage {storage}: cannot be read: {error.strerror} ({root})"))
     return found
@@ -51,7 +53,8 @@ def ready(images, storage, root, unread):
                 continue
             have = image_have.read_image(storage, root, name, record)
         except OSError as error:
-            unread.append(unreadable(storage, name, f"image {name}: cannot be read: {error.strerror} ({path})"))
+            if not is_gone(error, root):
+                unread.append(unreadable(storage, name, f"image {name}: cannot be read: {error.strerror} ({path})"))
             continue
         if have:
             yield {**image_have.show(have), "changed_outside": have["outside"], "users": images.users(path)}

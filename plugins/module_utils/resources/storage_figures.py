@@ -71,7 +71,7 @@ def contents(hypervisor, have):
     if have["state"] == "active" and not have["seen"].get("error"):
         kinds = have["seen"].get("kinds", {})
         for volume in listed(hypervisor, have):
-            content = unless_gone(lambda volume=volume: file_in(volume, kinds))
+            content = unless_gone(lambda volume=volume: file_in(volume, kinds), is_file=True)
             if content:
                 found[content[0]] += 1
                 found["virtual_size_sum"] += content[1]
@@ -88,9 +88,9 @@ def listed(hypervisor, have):
 
 def file_in(volume, kinds):
     """(volumes or images, virtual size in bytes); None of what is neither."""
-    kind, size = volume.info()[:2]
     name = volume.name()
-    if kind != FILE or name.startswith("."):
+    kind, size = (None, None) if name.startswith(".") else volume.info()[:2]
+    if kind != FILE:
         return None
     return "images" if is_image(volume, kinds.get(name)) else "volumes", size
 

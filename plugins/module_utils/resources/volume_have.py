@@ -12,6 +12,7 @@ from .. import qcow2, transfer
 from ..catalogue import Catalogue
 from ..converge import unreadable
 from ..errors import IntakeError, NotReachable, Refused
+from ..mounts import is_gone
 from ..space import is_full
 
 SECTOR = 512
@@ -101,24 +102,30 @@ def moving_from(record):
 def read_all(volumes, storage, unread):
     """Every volume of a storage by name; what cannot be read is added to `unread`."""
     try:
-        root, found = volumes.hypervisor.storage_path(storage), []
-        records = Catalogue(root).read()
-        names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+        root = volumes.hypervisor.storage_path(storage)
+        return list(volumes_in(storage, root, unread))
     except IntakeError as error:
-        unread.append(unreadable(storage, None, str(error)))
-        return []
+        if error.reason != "storage_not_found":  # it was removed since it was listed
+            unread.append(unreadable(storage, None, str(error)))
     except OSError as error:
         unread.append(unreadable(storage, None, f"storage {storage}: {root} cannot be read: {error.strerror}"))
-        return []
-    for name in names:
+    return []
+
+
+def volumes_in(storage, root, unread):
+    """Every volume of a directory; one that cannot be read hides none of the others, and one that is removed meanwhile is none."""
+    records = Catalogue(root).read()
+    for name in sorted(name for name in os.listdir(root) if not name.startswith(".")):
         path = os.path.join(root, name)
         try:
             facts = os.lstat(path)
-            if stat.S_ISREG(facts.st_mode):
-                found.append(describe(storage, name, path, facts, records.get(name, {})))
+            have = describe(storage, name, path, facts, records.get(name, {})) if stat.S_ISREG(facts.st_mode) else None
         except (OSError, IntakeError) as error:
-            unread.append(unreadable(storage, name, f"volume {name}: cannot be read: {error}"))
-    return [have for have in found if have["kind"] == "volume"]
+            if not is_gone(error, root):
+                unread.append(unreadable(storage, name, f"volume {name}: cannot be read: {error}"))
+            continue
+        if have and have["kind"] == "volume":
+            yield have
 
 
 def is_open(have):
