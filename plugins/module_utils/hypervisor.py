@@ -166,8 +166,8 @@ class Hypervisor:
         return {name: path for name, path in found.items() if path}
 
     def start_pool(self, pool):
-        """Start an inactive pool."""
-        while_it_passes(lambda: pool.create(0))
+        """Start a pool that another client may start as well."""
+        while_it_passes(lambda: pool.isActive() or pool.create(0))
 
     def refresh(self, name):
         """Make libvirt look at an active storage's files again."""
