@@ -210,7 +210,7 @@ class Hypervisor:
 def while_it_passes(act):
     """Do it, and do it again where libvirt has a job of another client, or missed a file that another host of an NFS server took away.
 
-    libvirt looks at one file after the other and takes only ENOENT for gone (storage_util.c, virStorageBackendVolOpen).
+    libvirt stats and opens one file after the other, and takes only ENOENT of the first for gone (storage_util.c, virStorageBackendVolOpen).
     """
     deadline = time.monotonic() + PASSES
     while True:
@@ -223,8 +223,10 @@ def while_it_passes(act):
 
 
 def is_stale(error):
-    """True where a file was taken away between libvirt's finding it and looking at it."""
-    return error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ESTALE
+    """True where a file was taken away between libvirt's finding it and looking at it; a directory that cannot be opened is not there."""
+    if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR:
+        return False
+    return error.get_int1() == errno.ESTALE or (error.get_int1() == errno.ENOENT and "cannot open path" not in str(error))
 
 
 def unless_gone(read, is_file=False):
