@@ -223,10 +223,10 @@ def while_it_passes(act):
 
 
 def is_stale(error):
-    """True where a file was taken away between libvirt's finding it and looking at it; a directory that cannot be opened is not there."""
+    """True where a file was taken away between libvirt's finding it and looking at it; ENOENT of the directory is not meant."""
     if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR:
         return False
-    return error.get_int1() == errno.ESTALE or (error.get_int1() == errno.ENOENT and "cannot open path" not in str(error))
+    return error.get_int1() == errno.ESTALE or (error.get_int1() == errno.ENOENT and "cannot open volume" in str(error))
 
 
 def unless_gone(read, is_file=False):
