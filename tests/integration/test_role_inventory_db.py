@@ -166,7 +166,9 @@ def refusals(cluster):
     """{host: what the role said to it}: one run with a host for each of REFUSED."""
     cluster.sql("CREATE ROLE elsewhere CREATEDB; CREATE ROLE joined IN ROLE pg_write_all_data")
     hosts = {f"host{number}": variables for number, (variables, _said) in enumerate(REFUSED)}
-    lines = [line for line in cluster.role("--check", hosts=hosts).stdout.splitlines() if line.startswith(("fatal: ", "failed: "))]
+    done = cluster.role("--check", hosts=hosts)
+    assert done.returncode != 0 and set(re.findall(r"^(host\d+) .* failed=1 ", done.stdout, re.M)) == set(hosts), done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("fatal: ", "failed: "))]
     return {host: " ".join(line for line in lines if f": [{host}]" in line) for host in hosts}
 
 
