@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
-from ansible_collections.intake.vms.plugins.module_utils import silence
-from ansible_collections.intake.vms.plugins.module_utils.converge import converge, summary
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.module_utils.hypervisor import session
-from ansible_collections.intake.vms.plugins.module_utils.runner import merged_items, writing_spec
+from ansible_collections.intake.vms.plugins.module_utils.flow.converge import converge, summary
+from ansible_collections.intake.vms.plugins.module_utils.flow.runner import merged_items, writing_spec
+from ansible_collections.intake.vms.plugins.module_utils.host import silence
+from ansible_collections.intake.vms.plugins.module_utils.host.hypervisor import session
 
 
 class Modules:

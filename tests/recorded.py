@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 from results import results
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
 
 HOSTS = """
 [all:vars]
@@ -49,12 +49,12 @@ class Recorded:
         self.hosts.write_text(HOSTS.format(sys.executable))
         self.environment = {**environment, "INTAKE_INVENTORY_DSN": self.dsn, "ANSIBLE_RETRY_FILES_ENABLED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
         if migrated:
-            with database.connected(self.plain) as connection:
+            with client.connected(self.plain) as connection:
                 schema.migrate(connection)
 
     def rows(self, text, *values):
         """Rows of a question, as tuples; a single column as values."""
-        with database.connected(self.plain) as connection:
+        with client.connected(self.plain) as connection:
             found = connection.execute(text, values)
             rows = found.fetchall() if found.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
@@ -89,7 +89,7 @@ class Recorded:
     def halted(self, table="vms"):
         """The inventory waits where it writes to a table; wait() returns when somebody does."""
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
-        with database.connected(self.plain) as connection:
+        with client.connected(self.plain) as connection:
             connection.execute("BEGIN")
             connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
 

@@ -15,8 +15,8 @@ import os
 
 from ansible.errors import AnsibleError
 
-from ..module_utils.resources.image import Images
-from ..plugin_utils.recording import Recording
+from ..module_utils.resources.image.images import Images
+from ..plugin_utils.record.recording import Recording
 
 CHUNK = 1024 * 1024
 

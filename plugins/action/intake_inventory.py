@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from ..filter.table import table
 from ..module_utils.errors import Refused
-from ..module_utils.runner import WRITING
-from ..plugin_utils import drift, forgetting, schema, survey
+from ..module_utils.flow.runner import WRITING
 from ..plugin_utils.arguments import validated
+from ..plugin_utils.compare import drift, forgetting, survey
 from ..plugin_utils.controller import Controller
-from ..plugin_utils.database import connected, required, sentences
-from ..plugin_utils.ledger import Ledger
-from ..plugin_utils.records import KINDS, Records
+from ..plugin_utils.database import schema
+from ..plugin_utils.database.client import connected, required, sentences
+from ..plugin_utils.record.ledger import Ledger
+from ..plugin_utils.record.records import KINDS, Records
+from ..plugin_utils.table import table
 
 SPEC = {
     "state": {"type": "str", "choices": ["present", "absent", "synced", "checked", "forgotten"], "default": "present"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from ..plugin_utils import queries
+from ..plugin_utils.ask import queries
 from ..plugin_utils.controller import Controller
 
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..module_utils.resources.storage import Storages
-from ..plugin_utils.recording import Recording
+from ..module_utils.resources.storage.storages import Storages
+from ..plugin_utils.record.recording import Recording
 
 
 class ActionModule(Recording):

@@ -9,8 +9,8 @@ import os
 from collections import defaultdict
 
 from ..module_utils.resources.vm.vms import Vms
-from ..plugin_utils.recording import Recording
-from ..plugin_utils.records import entry
+from ..plugin_utils.record.recording import Recording
+from ..plugin_utils.record.records import entry
 
 
 class ActionModule(Recording):

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..module_utils.resources.vm.migration import Migrations
-from ..plugin_utils.recording import Recording
+from ..module_utils.resources.migration.migrations import Migrations
+from ..plugin_utils.record.recording import Recording
 
 
 class ActionModule(Recording):

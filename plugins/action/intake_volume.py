@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..module_utils.resources.volume import Volumes
-from ..plugin_utils.recording import Recording
+from ..module_utils.resources.volume.volumes import Volumes
+from ..plugin_utils.record.recording import Recording
 
 
 class ActionModule(Recording):

@@ -57,8 +57,8 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import IntakeError
-from ..plugin_utils.export import is_kept
-from ..plugin_utils.export import options as options_of
+from ..plugin_utils.compare.export import is_kept
+from ..plugin_utils.compare.export import options as options_of
 
 
 def options(resources, kind, storages=()):

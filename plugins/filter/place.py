@@ -68,8 +68,8 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import Refused
-from ..module_utils.placement import LABEL
-from ..module_utils.placement import place as find_places
+from ..plugin_utils.placement import LABEL
+from ..plugin_utils.placement import place as find_places
 
 
 def place(vms, hosts, anti_affinity=LABEL, hard=False, reserve_stopped=True):

@@ -42,36 +42,18 @@ _value:
   sample: ["STORAGE  HEALTH  FREE", "fast     ok      812.4 GiB"]
 """
 
-from collections.abc import Mapping
-
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.units import about
+from ..module_utils.errors import Refused
+from ..plugin_utils.table import table as lines_of
 
 
 def table(rows, columns):
-    """Lines of a table; what a row does not have is a dash."""
-    if not isinstance(columns, Mapping) or not columns:
-        raise AnsibleFilterError("table: columns is a dictionary from heading to key")
-    lines = [[str(heading) for heading in columns]]
-    lines += [[cell(row, str(key)) for key in columns.values()] for row in rows]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    return ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines]
-
-
-def cell(row, key):
-    """The text of one cell."""
-    path, _bar, form = key.partition("|")
-    value = row
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None or value == "" or value == []:
-        return "-"
-    if form == "size":
-        return about(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else str(value)
+    """Lines of text."""
+    try:
+        return lines_of(rows, columns)
+    except Refused as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

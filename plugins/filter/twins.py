@@ -44,7 +44,7 @@ _value:
 
 from collections import defaultdict
 
-from ..module_utils.exports import source
+from ..module_utils.host.exports import source
 
 
 def twins(reports):

@@ -50,7 +50,7 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 from yaml.representer import RepresenterError
 
-from ..plugin_utils.variables import text_of
+from ..plugin_utils.compare.variables import text_of
 
 
 def variables(data):

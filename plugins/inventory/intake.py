@@ -164,9 +164,9 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ..module_utils.errors import IntakeError, NotReachable, Refused
-from ..plugin_utils import hostvars, sources
-from ..plugin_utils.database import plain
-from ..plugin_utils.untrusted import literal
+from ..plugin_utils.ask import hostvars, sources
+from ..plugin_utils.database.client import plain
+from ..plugin_utils.database.untrusted import literal
 
 SUFFIXES = ("intake.yml", "intake.yaml")
 FILTERS = ("names", "states", "labels", "hypervisors", "storages")

@@ -65,7 +65,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
 from ..module_utils.errors import IntakeError, Refused
-from ..plugin_utils import queries
+from ..plugin_utils.ask import queries
 
 PURPOSE = "intake.vms lookup"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .errors import Refused
 
+FOLDER = ".intake"  # what is ours in each storage: records, leases, locks
 LONGEST = 200  # bytes; a file name has 255, and a hidden partial file adds to it
 
 

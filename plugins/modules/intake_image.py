@@ -286,8 +286,8 @@ reason:
   sample: in_use
 """
 
-from ..module_utils.resources.image import Images
-from ..module_utils.runner import run_writing
+from ..module_utils.flow.runner import run_writing
+from ..module_utils.resources.image.images import Images
 
 
 def main():

@@ -182,8 +182,8 @@ unreadable:
       sample: "image debian-12.qcow2: cannot be read: Permission denied"
 """
 
-from ..module_utils.resources.image import INFO_SPEC, Images
-from ..module_utils.runner import run_reading
+from ..module_utils.flow.runner import run_reading
+from ..module_utils.resources.image.images import INFO_SPEC, Images
 
 
 def main():

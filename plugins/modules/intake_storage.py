@@ -337,8 +337,8 @@ reason:
   sample: signature_found
 """
 
-from ..module_utils.resources.storage import Storages
-from ..module_utils.runner import run_writing
+from ..module_utils.flow.runner import run_writing
+from ..module_utils.resources.storage.storages import Storages
 
 
 def main():

@@ -212,8 +212,8 @@ unreadable:
       sample: "storage fast: libvirt cannot tell about it: Timed out during operation"
 """
 
-from ..module_utils.resources.storage import INFO_SPEC, Storages
-from ..module_utils.runner import run_reading
+from ..module_utils.flow.runner import run_reading
+from ..module_utils.resources.storage.storages import INFO_SPEC, Storages
 
 
 def main():

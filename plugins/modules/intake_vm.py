@@ -451,8 +451,8 @@ reason:
   sample: stop_timeout
 """
 
+from ..module_utils.flow.runner import run_writing
 from ..module_utils.resources.vm.vms import Vms
-from ..module_utils.runner import run_writing
 
 
 def main():

@@ -143,9 +143,9 @@ hypervisor:
   sample: {uuid: 6cee851c-0a3a-46c5-b680-00c58342e3ef, hostname: hv1}
 """
 
+from ..module_utils.flow.runner import run_reading
 from ..module_utils.resources.vm.listing import Listing
 from ..module_utils.resources.vm.monitor import INFO_SPEC
-from ..module_utils.runner import run_reading
 
 
 def main():

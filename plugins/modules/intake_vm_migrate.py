@@ -174,8 +174,8 @@ reason:
   sample: not_shared
 """
 
-from ..module_utils.resources.vm.migration import Migrations
-from ..module_utils.runner import run_writing
+from ..module_utils.flow.runner import run_writing
+from ..module_utils.resources.migration.migrations import Migrations
 
 
 def main():

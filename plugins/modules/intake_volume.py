@@ -194,8 +194,8 @@ reason:
   sample: shrink_refused
 """
 
-from ..module_utils.resources.volume import Volumes
-from ..module_utils.runner import run_writing
+from ..module_utils.flow.runner import run_writing
+from ..module_utils.resources.volume.volumes import Volumes
 
 
 def main():

@@ -134,8 +134,8 @@ unreadable:
       sample: "volume web1.qcow2: cannot be read: Permission denied"
 """
 
-from ..module_utils.resources.volume import INFO_SPEC, Volumes
-from ..module_utils.runner import run_reading
+from ..module_utils.flow.runner import run_reading
+from ..module_utils.resources.volume.volumes import INFO_SPEC, Volumes
 
 
 def main():

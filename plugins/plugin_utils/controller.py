@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import IntakeError, Refused
-from .database import VARIABLE, dsn_of
-from .records import Host
+from .database.client import VARIABLE, dsn_of
+from .record.records import Host
 
 COLLECTION = "intake.vms"
 JOBS = ("awx_job_id", "tower_job_id")

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from postgres import Postgres
 from workbench import Workbench
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
 
 COUNT, HOSTS, TURNS = 1000, 20, 5
 AIM = 1.5
@@ -58,7 +58,7 @@ def write(path, text):
 def filled(server):
     """A database with the machines."""
     dsn = server.dsn()
-    with database.connected(dsn) as connection:
+    with client.connected(dsn) as connection:
         schema.migrate(connection)
         for host in range(HOSTS):
             records = Records(connection, Host(f"00000000-0000-4000-9000-{host:012d}", f"hv{host}", f"192.0.2.{host}", f"hv{host}"))

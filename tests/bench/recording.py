@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from machines import task
 from postgres import Postgres
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
 
 COUNT = 500
 MORE = 4  # calls of a play with several
@@ -29,7 +29,7 @@ def measure(bench):
     server = Postgres()
     try:
         dsn = server.dsn()
-        with database.connected(dsn) as connection:
+        with client.connected(dsn) as connection:
             schema.migrate(connection)
         order = task(COUNT)
         play(bench, dsn, order)

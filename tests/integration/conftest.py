@@ -66,12 +66,12 @@ def server():
 @pytest.fixture(scope="session")
 def inventory_dsn():
     """A database in which all that the modules do under Ansible is recorded."""
-    from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
+    from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
 
     shared_storage.needs_ansible()
     server = Postgres()
     dsn = server.dsn()
-    with database.connected(dsn) as connection:
+    with client.connected(dsn) as connection:
         schema.migrate(connection)
     yield dsn
     server.end()

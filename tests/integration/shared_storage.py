@@ -53,7 +53,7 @@ class Shared:
 
     def let_go(self):
         """Tests that use the modules' code in this process keep its lock file open; a module's process would have ended."""
-        from ansible_collections.intake.vms.plugins.module_utils import locks, shared_locks
+        from ansible_collections.intake.vms.plugins.module_utils.locking import locks, shared_locks
 
         path = os.path.join(self.path, shared_locks.FILE)
         if path in locks.DESCRIPTORS:

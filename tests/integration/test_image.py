@@ -21,9 +21,10 @@ import pytest
 from disks import files, hidden, qemu_img, records, sha
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils import catalogue, compressed, transfer
-from ansible_collections.intake.vms.plugins.module_utils.resources import image_arrival
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
+from ansible_collections.intake.vms.plugins.module_utils.arrival import compressed
+from ansible_collections.intake.vms.plugins.module_utils.files import catalogue, transfer
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import delivery
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 NOISE = random.Random(2).randbytes(1_500_000)
@@ -391,12 +392,12 @@ def publish_and_die(partial, final, *args, **kwargs):
 
 DEATHS = [
     (compressed, "unpack", die),
-    (image_arrival, "convert", die),
+    (delivery, "convert", die),
     (catalogue.Catalogue, "put", die),
     (transfer, "publish", die),
     (transfer, "publish", link_and_die),
     (transfer, "publish", publish_and_die),
-    (image_arrival, "clear", die),
+    (delivery, "clear", die),
 ]
 
 

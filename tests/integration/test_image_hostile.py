@@ -20,7 +20,7 @@ import pytest
 from disks import hidden, qemu_img, sha
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)

@@ -14,9 +14,9 @@ import pytest
 from disks import files, hidden, sha
 from in_process import Modules, after, die
 
-from ansible_collections.intake.vms.plugins.module_utils import transfer
-from ansible_collections.intake.vms.plugins.module_utils.catalogue import Catalogue
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
+from ansible_collections.intake.vms.plugins.module_utils.files import transfer
+from ansible_collections.intake.vms.plugins.module_utils.files.catalogue import Catalogue
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(6).randbytes(300_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 from disks import files
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = b"content"

@@ -16,7 +16,7 @@ from disks import files, hidden, sha
 from http_source import Handler, http_source
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import INFO_SPEC, Images
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import INFO_SPEC, Images
 
 MODULES = Modules(Images, INFO_SPEC)
 DATA = random.Random(5).randbytes(600_000)

@@ -12,10 +12,10 @@ import pytest
 from recorded import Recorded, drift_of, ended, task
 
 from ansible_collections.intake.vms.plugins.action.intake_vm import ActionModule
-from ansible_collections.intake.vms.plugins.plugin_utils import database
-from ansible_collections.intake.vms.plugins.plugin_utils.ledger import Ledger
-from ansible_collections.intake.vms.plugins.plugin_utils.order import Order
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client
+from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
+from ansible_collections.intake.vms.plugins.plugin_utils.record.order import Order
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records, entry
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_machine_is_recorded_though_its_volumes_cannot_be_listed(recorded):
     plugin._task = SimpleNamespace(args={}, delegate_to=None)
     plugin._connection, plugin._play_context = SimpleNamespace(transport="local"), None
     plugin.call = lambda *_words: {"failed": True, "msg": "the catalogue is gone", "reason": "x"}
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         ledger = Ledger(connection, recorded.plain)
         ledger.begin({"host_name": "hv1", "module": "intake_vm", "kind": "vm", "names": ["m"], "controller": "c", "controller_user": "u"})
         host = plugin.host(result["hypervisor"], order.uri, {"inventory_hostname": "hv1"})

@@ -13,9 +13,10 @@ import pytest
 from recorded import Recorded, task, until
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils import database, forgetting
-from ansible_collections.intake.vms.plugins.plugin_utils.ledger import Ledger
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.compare import forgetting
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client
+from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records, entry
 
 TABLES = ("hosts", "host_names", "host_storages", "storages", "volumes", "images", "vms", "disks", "interfaces", "operations")
 
@@ -67,7 +68,7 @@ def forgotten(*hosts, **more):
 
 
 def test_what_a_host_alone_had_goes_and_the_journal_stays(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         old, kept = host(connection, "old", "older"), host(connection, "kept")
     before = counts(recorded)
     tasks = [{**forgotten("older"), "check_mode": True}, forgotten("older"), forgotten("older", "old", old)]
@@ -90,7 +91,7 @@ def test_what_a_host_alone_had_goes_and_the_journal_stays(recorded):
 
 
 def test_check_mode_changes_nothing(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         host(connection, "old")
     before = counts(recorded)
     result = recorded.play({**forgotten("old"), "check_mode": True})[0]
@@ -98,7 +99,7 @@ def test_check_mode_changes_nothing(recorded):
 
 
 def test_a_name_that_fits_two_hosts_is_refused(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         old = host(connection, "virt1")
         new = host(connection, "virt1")  # installed anew
     before = counts(recorded)
@@ -112,14 +113,14 @@ def test_a_name_that_fits_two_hosts_is_refused(recorded):
 
 @pytest.mark.parametrize("held", [(["old"], "volume", ["own/a.qcow2"]), (["older"], "vm", None), (["uuid"], "storage", ["own"])])
 def test_a_host_that_is_worked_on_is_waited_for(recorded, held):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         known = host(connection, "old", "older")
     names, kind, resources = held
-    with database.connected(recorded.plain, "intake.vms ops@one") as busy:
+    with client.connected(recorded.plain, "intake.vms ops@one") as busy:
         Ledger(busy, recorded.plain).lock([known if name == "uuid" else name for name in names], kind, resources, 1)
         start = time.monotonic()
         said = rf"old \({known}\): every {kind} .* ops@one works on it"
-        with database.connected(recorded.plain) as connection, pytest.raises(Refused, match=said) as refused:
+        with client.connected(recorded.plain) as connection, pytest.raises(Refused, match=said) as refused:
             forgetting.lock(Ledger(connection, recorded.plain), forgetting.named(connection, ["old"])[0], 1)
         assert refused.value.reason == "locked" and time.monotonic() - start < 5
         assert counts(recorded)["hosts"] == 1
@@ -127,7 +128,7 @@ def test_a_host_that_is_worked_on_is_waited_for(recorded, held):
 
 
 def test_open_entries_end_with_the_host(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         host(connection, "old")
         connection.execute(
             "INSERT INTO operations (host_name, module, kind, names, controller, controller_user, session)"
@@ -158,15 +159,15 @@ def forget(connection, word):
 
 
 def test_hosts_that_share_a_storage_are_forgotten_at_once(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         host(connection, "one"), host(connection, "two")
     gone = []
 
     def work():
-        with database.connected(recorded.plain) as connection:
+        with client.connected(recorded.plain) as connection:
             gone.append(forget(connection, "two"))
 
-    with database.connected(recorded.plain) as first:
+    with client.connected(recorded.plain) as first:
         with first.transaction():
             gone.append(forgetting.forget(first, forgetting.named(first, ["one"])[0], ["one"])[0])
             second = threading.Thread(target=work)
@@ -178,15 +179,15 @@ def test_hosts_that_share_a_storage_are_forgotten_at_once(recorded):
 
 
 def test_a_storage_that_another_host_takes_up_meanwhile_stays(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         host(connection, "one")
     gone = []
 
     def work():
-        with database.connected(recorded.plain) as connection:
+        with client.connected(recorded.plain) as connection:
             gone.append(forget(connection, "one"))
 
-    with database.connected(recorded.plain) as other:
+    with client.connected(recorded.plain) as other:
         with other.transaction():
             host(other, "two")
             first = threading.Thread(target=work)
@@ -199,7 +200,7 @@ def test_a_storage_that_another_host_takes_up_meanwhile_stays(recorded):
 
 
 def test_a_host_that_takes_the_name_meanwhile_is_not_forgotten_with_it(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         old = host(connection, "virt1")
         locked, _unknown = forgetting.named(connection, [old])
         new = host(connection, "virt2")
@@ -210,7 +211,7 @@ def test_a_host_that_takes_the_name_meanwhile_is_not_forgotten_with_it(recorded)
 
 def test_a_writer_may_forget(recorded, server):
     server.sql("CREATE ROLE forgetful LOGIN")
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         host(connection, "old")
     writer = task("intake_inventory", {"writers": ["forgetful"]})
     forget_it = task("intake_inventory", {"state": "forgotten", "hosts": ["old"], "dsn": recorded.dsn.replace("user=postgres", "user=forgetful")})

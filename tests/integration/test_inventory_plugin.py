@@ -16,8 +16,8 @@ from xml.sax.saxutils import escape, quoteattr
 import pytest
 import yaml
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
 
 EVIL = "{{ lookup('pipe', 'touch pwned') }}"
 UUID = "00000000-0000-4000-8000-{:012d}"
@@ -28,7 +28,7 @@ NOBODY = "qemu+tcp://127.0.0.1:1/system"  # a port on which nothing listens
 def dsn(server):
     """A database with the tables of the inventory."""
     made = server.dsn()
-    with database.connected(made) as connection:
+    with client.connected(made) as connection:
         schema.migrate(connection)
     return made
 
@@ -96,7 +96,7 @@ def fill(dsn, number, name, machines, address=None, storages=("fast", "slow")):
     """Write a hypervisor as the recording modules do."""
     pools = [{"name": one, "type": "localfs", "state": "active", "path": f"/{one}", "uuid": f"{number}-{one}", "autostart": True} for one in storages]
     found = [("storage", one) for one in pools] + [("vm", one) for one in machines]
-    with database.connected(dsn) as connection:
+    with client.connected(dsn) as connection:
         records = Records(connection, Host(UUID.format(900 + number), name, address, f"{name}.example.com"))
         records.write([{"kind": kind, "name": one["name"], "storage": None, "asked": None, "found": one} for kind, one in found])
         records.write_addresses(machines)
@@ -246,7 +246,7 @@ def test_the_same_from_the_database_and_from_libvirt(dsn, listed, run_tasks, uni
         )
         assert not made.get("failed"), made["msg"]
         host = made["hypervisor"]
-        with database.connected(dsn) as connection:
+        with client.connected(dsn) as connection:
             entries = [("storage", one) for one in storages["storages"]] + [("vm", one) for one in machines["vms"]]
             records = Records(connection, Host(host["uuid"], host["hostname"], None, host["hostname"]))
             records.write([{"kind": kind, "name": one["name"], "storage": None, "asked": None, "found": one} for kind, one in entries])

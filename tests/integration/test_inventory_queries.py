@@ -15,9 +15,10 @@ import yaml
 from results import results
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.plugin_utils import database, kinds, queries, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.ledger import Ledger
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.ask import kinds, queries
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
 
 UUID = "00000000-0000-4000-8000-{:012d}"
 GIB = 1 << 30
@@ -73,7 +74,7 @@ def fill(connection, dsn):
 def dsn(server):
     """A database that is filled; no test changes it."""
     made = server.dsn()
-    with database.connected(made) as connection:
+    with client.connected(made) as connection:
         schema.migrate(connection)
         fill(connection, made)
     return made
@@ -83,7 +84,7 @@ def dsn(server):
 def reader(server, dsn):
     """The same database, as a role that may only read."""
     server.sql("CREATE ROLE reporting LOGIN")
-    with database.connected(dsn) as connection:
+    with client.connected(dsn) as connection:
         schema.grant(connection, "reporting", ["SELECT"])
     return dsn.replace("user=postgres", "user=reporting")
 
@@ -338,7 +339,7 @@ def test_a_database_that_is_not_ready(refused, server, dsn):
         assert "not reached" in told and "s3cret" not in told
     assert "intake_inventory_dsn" in refused("dsn_missing", "vms", to=None)
     newer = server.dsn()
-    with database.connected(newer) as connection:
+    with client.connected(newer) as connection:
         schema.migrate(connection)
         connection.execute("INSERT INTO schema_versions (version, name) VALUES (9999, 'later')")
     assert "use the newer collection" in refused("schema_newer", sql="SELECT 1", to=newer)
@@ -377,7 +378,7 @@ def test_ad_hoc(ansible_environment, dsn):
 def test_templates_in_the_inventory_are_text(play, server, tmp_path):
     template = f"{{{{ lookup('pipe', 'touch {tmp_path}/pwned') }}}}"
     made = server.dsn()
-    with database.connected(made) as connection:
+    with client.connected(made) as connection:
         schema.migrate(connection)
         Records(connection, Host(UUID.format(1), "hv1")).write([entry("vm", machine(1, template, labels={template: template}))])
     query = "query('intake.vms.intake_inventory', 'vms', fields=['name', 'labels'])"

@@ -12,7 +12,7 @@ import socket
 import pytest
 from recorded import PASSWORD, Recorded, drift_of, ended, task, until
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client
 
 HOSTILE = ["'; DROP TABLE intake.vms; --", "{{ 7*7 }} {% if %}", "%s %(x)s %", "back\\slash \\u0000 \\", "two\nlines", "\U0001f600 \u00e9 \u202e", "\"'`$(x)"]
 
@@ -203,7 +203,7 @@ def test_a_refused_migration_is_recorded(recorded, vm, unique):
 
 
 def test_listeners_hear_of_the_end(recorded, vm, unique):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         connection.execute("LISTEN intake_vms")
         recorded.play(task("intake_vm", vm), task("intake_vm", vm, check_mode=True), task("intake_vm", vm))
         heard = [json.loads(one.payload) for one in connection.notifies(timeout=1)]

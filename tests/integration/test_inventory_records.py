@@ -14,8 +14,9 @@ import pytest
 from recorded import Recorded, until
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.plugin_utils import database, survey
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.compare import survey
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def pool(name, **more):
 
 
 def test_a_thousand_resources_are_one_round_trip_for_each_table(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         counting = Counting(connection)
         records = Records(counting, Host(str(uuid.uuid4()), "hv1"))
         records.write(entries("storage", [pool("fast")]))
@@ -71,7 +72,7 @@ def test_a_thousand_resources_are_one_round_trip_for_each_table(recorded):
 
 
 def test_an_export_is_one_storage_of_many_hosts(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         nfs = {"type": "nfs", "server": "nas", "export": "/vms"}
         hosts = [Records(connection, Host(str(uuid.uuid4()), f"hv{number}")) for number in range(3)]
         for number, records in enumerate(hosts):
@@ -93,7 +94,7 @@ def test_hosts_that_share_storages_record_at_the_same_time(recorded):
 
     def work(number):
         try:
-            with database.connected(recorded.plain) as connection:
+            with client.connected(recorded.plain) as connection:
                 records = Records(connection, Host(str(uuid.uuid4()), f"hv{number}"))
                 records.write(entries("storage", shared))
                 for turn in range(8):
@@ -119,7 +120,7 @@ def test_hosts_that_share_storages_record_at_the_same_time(recorded):
 def test_a_storage_stays_where_a_host_begins_to_have_it_while_another_ceases(recorded):
     shared = {"type": "nfs", "server": "nas", "export": "/vms"}
     gone = {"kind": "storage", "name": "a", "storage": None, "asked": None, "found": None}
-    with database.connected(recorded.plain) as first, database.connected(recorded.plain) as second:
+    with client.connected(recorded.plain) as first, client.connected(recorded.plain) as second:
         leaving = Records(first, Host(str(uuid.uuid4()), "hv1"))
         leaving.write(entries("storage", [pool("a", **shared)]) + entries("volume", [{"name": "kept.qcow2", "storage": "a", "size": 1}]))
         coming = Records(second, Host(str(uuid.uuid4()), "hv2"))
@@ -133,7 +134,7 @@ def test_a_storage_stays_where_a_host_begins_to_have_it_while_another_ceases(rec
 
 
 def test_a_storage_that_is_another_one_now_leaves_nothing_behind(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
         records.write(entries("storage", [pool("s"), pool("t")]) + entries("volume", [{"name": "v", "storage": "s"}, {"name": "w", "storage": "t"}]))
         records.write(entries("storage", [pool("s")]))  # made anew: another UUID
@@ -141,7 +142,7 @@ def test_a_storage_that_is_another_one_now_leaves_nothing_behind(recorded):
 
 
 def test_names_of_files_that_are_no_texts_are_kept_as_far_as_they_can(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
         odd = [{"name": name, "storage": "s", "size": number} for number, name in enumerate(("a\udc80", "a\udc81", "b\0", "c"))]
         records.write(entries("storage", [pool("s")]) + entries("volume", odd))
@@ -152,14 +153,14 @@ def test_names_of_files_that_are_no_texts_are_kept_as_far_as_they_can(recorded):
 
 
 def test_nothing_is_written_of_a_storage_that_is_not_known(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         records = Records(connection, Host(str(uuid.uuid4()), "hv1"))
         with pytest.raises(IntakeError, match="nowhere/v: the inventory does not know the storage"):
             records.write(entries("volume", [{"name": "v", "storage": "nowhere"}]))
 
 
 def test_open_entries_are_of_the_host_and_the_kinds_that_were_looked_at(recorded):
-    with database.connected(recorded.plain) as connection:
+    with client.connected(recorded.plain) as connection:
         mine, other = (Records(connection, Host(str(uuid.uuid4()), "hv1")).host for _again in range(2))  # the name went to another machine
         recorded.rows("UPDATE host_names SET host_id = %s WHERE name = 'hv1'", mine.id)
         columns = "host_id, host_name, module, kind, names, controller, controller_user, session"

@@ -14,8 +14,8 @@ import pytest
 from recorded import PASSWORD, Recorded, ended, task
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.ledger import Ledger
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
 
 PROCESSES = 20
 DENIED = (
@@ -94,7 +94,7 @@ def test_locks_of_overlapping_calls_end_in_time(recorded):
         names = [f"m{(number + step) % 6}" for step in range(4)]
         try:
             for _again in range(5):
-                with database.connected(recorded.plain) as connection:
+                with client.connected(recorded.plain) as connection:
                     Ledger(connection, recorded.plain).lock(["h", "uuid"] if number % 2 else ["h"], "vm", names if number else None, 60)
                     inside.update(names)
                     seen.append(max(inside.values()))
@@ -111,7 +111,7 @@ def test_locks_of_overlapping_calls_end_in_time(recorded):
 
 
 def test_a_lock_of_the_kind_keeps_single_ones_off(recorded):
-    with database.connected(recorded.plain, "intake.vms ops@one") as one, database.connected(recorded.plain) as two:
+    with client.connected(recorded.plain, "intake.vms ops@one") as one, client.connected(recorded.plain) as two:
         Ledger(one, recorded.plain).lock(["h"], "vm", None, 1)
         Ledger(two, recorded.plain).lock(["h"], "volume", ["m"], 1)
         with pytest.raises(Refused, match="vm m: intake.vms ops@one works on it, after 1 s still"):

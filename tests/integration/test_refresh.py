@@ -35,7 +35,7 @@ def test_files_that_others_take_away_are_simply_gone(storage, run_tasks):
 
 
 def test_files_that_others_take_away_stop_no_storage(storage, connection):
-    from ansible_collections.intake.vms.plugins.module_utils.hypervisor import session
+    from ansible_collections.intake.vms.plugins.module_utils.host.hypervisor import session
 
     pool, end, mounted = connection.storagePoolLookupByName(storage.name), time.monotonic() + SECONDS, os.path.ismount(storage.path)
     with others_at_work(storage.path) as others, session("qemu:///system") as hypervisor:

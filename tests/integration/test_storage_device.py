@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import mounts
 from ansible_collections.intake.vms.plugins.module_utils.drivers import device as devices
 from ansible_collections.intake.vms.plugins.module_utils.drivers import filesystem
+from ansible_collections.intake.vms.plugins.module_utils.host import mounts
 
 
 def run(*argv, **options):
@@ -199,7 +199,7 @@ NEEDS = {lvm_member: "pvcreate", luks_header: "cryptsetup", partition_table: "pa
 
 @pytest.mark.parametrize("sign", [filesystem_signature, partition_table, lvm_member, raid_member, luks_header, swap_space])
 def test_a_signature_is_refused_and_overwritten_only_with_consent(sign, name, device, mount_point, ensure, refuse):
-    from ansible_collections.intake.vms.plugins.module_utils.programs import find
+    from ansible_collections.intake.vms.plugins.module_utils.host.programs import find
 
     if sign in NEEDS and not find(NEEDS[sign]):
         pytest.skip(f"{NEEDS[sign]} is not installed")

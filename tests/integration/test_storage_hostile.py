@@ -11,7 +11,7 @@ import subprocess
 
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage.storages import INFO_SPEC, Storages
 
 MODULES = Modules(Storages, INFO_SPEC)
 

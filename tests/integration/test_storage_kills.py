@@ -12,10 +12,10 @@ import threading
 import pytest
 from in_process import Modules, after, die
 
-from ansible_collections.intake.vms.plugins.module_utils.catalogue import Catalogue
 from ansible_collections.intake.vms.plugins.module_utils.drivers import directory, filesystem, pool
 from ansible_collections.intake.vms.plugins.module_utils.drivers.localfs import LocalFS
-from ansible_collections.intake.vms.plugins.module_utils.resources.storage import INFO_SPEC, Storages
+from ansible_collections.intake.vms.plugins.module_utils.files.catalogue import Catalogue
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage.storages import INFO_SPEC, Storages
 
 MODULES = Modules(Storages, INFO_SPEC)
 

@@ -10,8 +10,8 @@ import os
 import pytest
 from in_process import Modules
 
-from ansible_collections.intake.vms.plugins.module_utils import silence
-from ansible_collections.intake.vms.plugins.module_utils.leases import Leases
+from ansible_collections.intake.vms.plugins.module_utils.host import silence
+from ansible_collections.intake.vms.plugins.module_utils.locking.leases import Leases
 from ansible_collections.intake.vms.plugins.module_utils.resources.vm.vms import Vms
 
 MODULES = Modules(Vms, {})

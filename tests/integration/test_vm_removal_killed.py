@@ -53,7 +53,7 @@ def result(play):
 @pytest.fixture
 def holder():
     """holder(name) -> the process that changes this machine now, or None."""
-    from ansible_collections.intake.vms.plugins.module_utils import locks
+    from ansible_collections.intake.vms.plugins.module_utils.locking import locks
 
     return lambda name: locks.holder(f"vm/{name}")
 

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same, until
 
-from ansible_collections.intake.vms.plugins.module_utils import locks
-from ansible_collections.intake.vms.plugins.module_utils.leases import Leases
+from ansible_collections.intake.vms.plugins.module_utils.locking import locks
+from ansible_collections.intake.vms.plugins.module_utils.locking.leases import Leases
 
 BIG = 400 * MIB
 

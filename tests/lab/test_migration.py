@@ -15,7 +15,7 @@ import tiny_guest
 from postgres import Postgres
 from results import results
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 STORAGE = "/var/lib/intake/storages/moving"
@@ -31,7 +31,7 @@ def rows(lab):
     server = Postgres()
     try:
         dsn = server.dsn()
-        with database.connected(dsn) as connection:
+        with client.connected(dsn) as connection:
             schema.migrate(connection)
             lab.environment["INTAKE_INVENTORY_DSN"] = dsn
             yield lambda sql: connection.execute(sql).fetchall()

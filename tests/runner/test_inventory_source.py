@@ -11,8 +11,8 @@ import ansible_runner
 import pytest
 from postgres import Postgres
 
-from ansible_collections.intake.vms.plugins.plugin_utils import database, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.records import Host, Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records, entry
 
 UUID = "00000000-0000-4000-8000-{:012d}"
 SOURCE = "plugin: intake.vms.intake\nprefer: [10.0.0.0/8]\ncompose: {size: intake_memory // 1048576}\n"
@@ -26,7 +26,7 @@ def dsn():
     server = Postgres()
     try:
         made = server.dsn()
-        with database.connected(made) as connection:
+        with client.connected(made) as connection:
             schema.migrate(connection)
             Records(connection, Host(UUID.format(9), "hv1", "192.0.2.1", "hv1.example.com")).write(
                 [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.intake.vms.plugins.module_utils.catalogue import Catalogue
+from ansible_collections.intake.vms.plugins.module_utils.files.catalogue import Catalogue
 
 
 def test_records_are_kept_changed_renamed_and_forgotten(tmp_path):

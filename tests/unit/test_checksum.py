@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import checksum, compressed
+from ansible_collections.intake.vms.plugins.module_utils.arrival import checksum, compressed
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError, Refused
 
 ONE, TWO = "1" * 64, "2" * 64

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils.converge import Plan, Resource, Step, converge, summary
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError, Refused
+from ansible_collections.intake.vms.plugins.module_utils.flow.converge import Plan, Resource, Step, converge, summary
 
 
 class Shelf(Resource):

@@ -13,11 +13,11 @@ import time
 import pytest
 from http_source import http_source
 
-from ansible_collections.intake.vms.plugins.module_utils import journal, remote
-from ansible_collections.intake.vms.plugins.module_utils.checksum import Checksum
-from ansible_collections.intake.vms.plugins.module_utils.download import Download
+from ansible_collections.intake.vms.plugins.module_utils.arrival import remote, unfinished
+from ansible_collections.intake.vms.plugins.module_utils.arrival.checksum import Checksum
+from ansible_collections.intake.vms.plugins.module_utils.arrival.download import Download
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError, NotReachable, Refused
-from ansible_collections.intake.vms.plugins.module_utils.space import Space
+from ansible_collections.intake.vms.plugins.module_utils.files.space import Space
 
 DATA = random.Random(1).randbytes(900_000) + bytes(300_000) + b"end"
 SUM = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
@@ -34,7 +34,7 @@ def fetch(tmp_path):
     """Download a URL to tmp_path/part."""
 
     def run(url, asked=None, space=None, timeout=5, **more):
-        note = journal.Journal(str(tmp_path / "note"))
+        note = unfinished.Unfinished(str(tmp_path / "note"))
         got = remote.remote(url, timeout=timeout, **more)
         return Download(got, str(tmp_path / "part"), note, asked, space).run()
 
@@ -106,7 +106,7 @@ def test_damaged_partial_is_fetched_anew_when_the_sum_says_so(source, fetch, tmp
 def test_partial_from_before_a_crash_of_the_host_is_not_trusted(source, fetch, tmp_path, monkeypatch):
     with pytest.raises(IntakeError):
         fetch(source.put("/x", DATA, stall_at=200_000), timeout=1)
-    monkeypatch.setattr(journal, "BOOT_ID", "/proc/sys/kernel/random/uuid")
+    monkeypatch.setattr(unfinished, "BOOT_ID", "/proc/sys/kernel/random/uuid")
     source.put("/x", DATA)
     assert fetch(source.url("/x"))["sha256"] == SUM.digest
     assert "Range" not in source.requests("/x")[-1]

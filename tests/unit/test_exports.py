@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import exports
+from ansible_collections.intake.vms.plugins.module_utils.host import exports
 
 
 @pytest.mark.parametrize(

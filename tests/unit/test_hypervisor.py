@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import NotFound
-from ansible_collections.intake.vms.plugins.module_utils.hypervisor import Hypervisor, libvirt
-from ansible_collections.intake.vms.plugins.module_utils.resources import image_list, volume_have
+from ansible_collections.intake.vms.plugins.module_utils.host.hypervisor import Hypervisor, libvirt
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import listing
+from ansible_collections.intake.vms.plugins.module_utils.resources.volume import reading
 
 
 @pytest.fixture
@@ -58,6 +59,6 @@ def test_a_list_leaves_it_out(hypervisor):
 
     Images.hypervisor, unread = hypervisor, []
     remove(hypervisor)
-    assert volume_have.read_all(Images, "fast", unread) == [] and unread == []
+    assert reading.read_all(Images, "fast", unread) == [] and unread == []
     hypervisor.storage_paths = lambda: {"fast": "/nowhere"}
-    assert image_list.listed(Images, {}) == {"images": [], "unfinished": [], "unreadable": []}
+    assert listing.listed(Images, {}) == {"images": [], "unfinished": [], "unreadable": []}

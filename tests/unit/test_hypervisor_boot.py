@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import mounts, silence
 from ansible_collections.intake.vms.plugins.module_utils.drivers import nfs, pool
+from ansible_collections.intake.vms.plugins.module_utils.host import mounts, silence
 from ansible_collections.intake.vms.plugins.module_utils.lens import parse
 
 FILES = Path(__file__).resolve().parents[2] / "roles" / "hypervisor" / "files"

@@ -11,13 +11,13 @@ import threading
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import image_header
-from ansible_collections.intake.vms.plugins.module_utils.checksum import Checksum
+from ansible_collections.intake.vms.plugins.module_utils.arrival.checksum import Checksum
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.resources import image_have, image_match
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import Images
-from ansible_collections.intake.vms.plugins.module_utils.resources.image_contents import Contents
-from ansible_collections.intake.vms.plugins.module_utils.runner import secrets_of
+from ansible_collections.intake.vms.plugins.module_utils.files import image_header
+from ansible_collections.intake.vms.plugins.module_utils.flow.runner import secrets_of
+from ansible_collections.intake.vms.plugins.module_utils.resources.image import matching, reading
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.contents import Contents
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import Images
 
 ONE, TWO = Checksum("sha256", "1" * 64), Checksum("sha256", "2" * 64)
 
@@ -78,21 +78,21 @@ def have(path="/nowhere", outside=False, kind="image", **record):
 
 def test_content_is_compared_with_the_record(tmp_path):
     recorded = {"digests": {"sha256": ONE.digest}, "as_it_came": False}
-    assert image_match.has_content("image x", have(**recorded), ONE, None)
-    assert not image_match.has_content("image x", have(**recorded), TWO, "source")
-    assert not image_match.has_content("image x", have(outside=True, **recorded), ONE, "source")
+    assert matching.has_content("image x", have(**recorded), ONE, None)
+    assert not matching.has_content("image x", have(**recorded), TWO, "source")
+    assert not matching.has_content("image x", have(outside=True, **recorded), ONE, "source")
     for asked, reason in ((TWO, "checksum_mismatch"), (Checksum("sha512", "1" * 128), "checksum_unknown")):
         with pytest.raises(Refused) as error:
-            image_match.has_content("image x", have(**recorded), asked, None)
+            matching.has_content("image x", have(**recorded), asked, None)
         assert error.value.reason == reason
 
 
 def test_same_content_is_treated_alike():
     record = {"digests": {"sha256": ONE.digest}, "compression": "gz", "unpacked": True, "source_format": "raw"}
-    assert image_match.same_content(record, ONE, True, "qcow2")
-    assert not image_match.same_content(record, ONE, False, None)
-    assert not image_match.same_content(record, TWO, True, None)
-    assert not image_match.same_content({**record, "source_format": "iso"}, ONE, True, "qcow2")
+    assert matching.same_content(record, ONE, True, "qcow2")
+    assert not matching.same_content(record, ONE, False, None)
+    assert not matching.same_content(record, TWO, True, None)
+    assert not matching.same_content({**record, "source_format": "iso"}, ONE, True, "qcow2")
 
 
 def test_first_brings_and_the_others_wait(tmp_path):
@@ -127,8 +127,8 @@ def test_secrets_of_items_are_known_before_anything_is_logged():
 def test_a_file_that_another_host_removed_is_not_there(tmp_path, monkeypatch, record):
     """An NFS client still lists it for some seconds; opening it asks the server."""
     (tmp_path / "x").write_bytes(qcow2())
-    have = image_have.read_image("s", str(tmp_path), "x", record)
+    have = reading.read_image("s", str(tmp_path), "x", record)
     found = os.lstat(tmp_path / "x")
-    monkeypatch.setattr(image_have.os, "lstat", lambda path: found)
+    monkeypatch.setattr(reading.os, "lstat", lambda path: found)
     (tmp_path / "x").unlink()
-    assert have["format"] == "qcow2" and image_have.read_image("s", str(tmp_path), "x", record) is None
+    assert have["format"] == "qcow2" and reading.read_image("s", str(tmp_path), "x", record) is None

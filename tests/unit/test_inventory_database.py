@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.plugin_utils.database import dsn_of, plain
+from ansible_collections.intake.vms.plugins.plugin_utils.database.client import dsn_of, plain
 
 URIS = ("s3cr3t", "s3c%40r3t", "s3c@r3t", "s3cr@3t", "@s3cr3t", "s3c/r3t", "s3c:r3t")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils import drift, export
+from ansible_collections.intake.vms.plugins.plugin_utils.compare import drift, export
 
 DISK = {"device": "disk", "path": "/s/web1.qcow2", "bus": "virtio", "cache": None, "target": "vda", "format": "qcow2", "iops": 200}
 VM = {"name": "web1", "uuid": "1", "state": "running", "memory": 2 << 30, "maximum_memory": (2 << 30) + 1, "cpus": 2, "labels": {}, "tpm": False}

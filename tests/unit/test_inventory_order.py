@@ -10,11 +10,11 @@ import json
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.resources.image import Images
-from ansible_collections.intake.vms.plugins.module_utils.resources.storage import Storages
+from ansible_collections.intake.vms.plugins.module_utils.resources.image.images import Images
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage.storages import Storages
 from ansible_collections.intake.vms.plugins.module_utils.resources.vm.vms import Vms
-from ansible_collections.intake.vms.plugins.module_utils.resources.volume import Volumes
-from ansible_collections.intake.vms.plugins.plugin_utils.order import entries_of, order_of
+from ansible_collections.intake.vms.plugins.module_utils.resources.volume.volumes import Volumes
+from ansible_collections.intake.vms.plugins.plugin_utils.record.order import entries_of, order_of
 
 
 def report(name, state, error=None):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils import hostvars, sources, untrusted
+from ansible_collections.intake.vms.plugins.plugin_utils.ask import hostvars, sources
+from ansible_collections.intake.vms.plugins.plugin_utils.database import untrusted
 
 NOTHING = {"names": [], "states": [], "labels": {}, "hypervisors": [], "storages": []}
 BOTH = (hostvars.HYPERVISOR, hostvars.VM)

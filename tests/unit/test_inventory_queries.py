@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.intake.vms.plugins.doc_fragments.inventory_query import ModuleDocFragment
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils import conditions, kinds, queries
+from ansible_collections.intake.vms.plugins.plugin_utils.ask import conditions, kinds, queries
 
 INJECTION = "x'); DROP TABLE vms; --"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.plugin_utils.survey import survey
+from ansible_collections.intake.vms.plugins.plugin_utils.compare.survey import survey
 
 OK = {"status": "ok"}
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.leases import Leases, end_own
+from ansible_collections.intake.vms.plugins.module_utils.locking.leases import Leases, end_own
 
 
 def owner(number):

@@ -13,12 +13,12 @@ import time
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import locks
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
+from ansible_collections.intake.vms.plugins.module_utils.locking import locks
 
 HOLDER = """
 import sys, time
-from ansible_collections.intake.vms.plugins.module_utils import locks
+from ansible_collections.intake.vms.plugins.module_utils.locking import locks
 with locks.hold(sys.argv[2].split(), sys.argv[3].split(), path=sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -83,7 +83,7 @@ def test_a_block_within_a_block_gives_nothing_away(tmp_path, other):
         with locks.hold(["vm/a", "vm/b"], path=path):
             pass
         code = (
-            "import sys; from ansible_collections.intake.vms.plugins.module_utils import locks\n"
+            "import sys; from ansible_collections.intake.vms.plugins.module_utils.locking import locks\n"
             "print(locks.holder('vm/a', sys.argv[1]), locks.holder('vm/b', sys.argv[1]))"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intake.vms.plugins.module_utils import mounts
+from ansible_collections.intake.vms.plugins.module_utils.host import mounts
 
 LINES = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw,discard

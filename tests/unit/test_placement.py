@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.intake.vms.plugins.filter.place import place as place_filter
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.module_utils.placement import place
+from ansible_collections.intake.vms.plugins.plugin_utils.placement import place
 
 GIB = 1 << 30
 

@@ -14,9 +14,9 @@ from ansible_collections.intake.vms.plugins.module_utils.drivers import device a
 from ansible_collections.intake.vms.plugins.module_utils.drivers import directory, filesystem, pool, uuidlink
 from ansible_collections.intake.vms.plugins.module_utils.drivers.claim import check_options
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
+from ansible_collections.intake.vms.plugins.module_utils.host.mounts import Mount
 from ansible_collections.intake.vms.plugins.module_utils.lens import parse
-from ansible_collections.intake.vms.plugins.module_utils.mounts import Mount
-from ansible_collections.intake.vms.plugins.module_utils.resources import storage_use
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage import usage
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_an_export_is_one_storage_of_a_host_however_it_is_spelled():
     hypervisor = SimpleNamespace(once=lambda key, work: {"old": other}, file_users=dict)
     plan = {"path": "/srv/new", "device": None, "server": "fd77::1", "export": "/srv/vms"}
     with pytest.raises(Refused, match="is the storage old already"):
-        storage_use.refuse_taken(hypervisor, "new", plan)
-    storage_use.refuse_taken(hypervisor, "new", {**plan, "export": "/srv/other"})
-    storage_use.refuse_taken(hypervisor, "new", {**plan, "server": "fd77::2"})
-    storage_use.refuse_taken(hypervisor, "old", plan)
+        usage.refuse_taken(hypervisor, "new", plan)
+    usage.refuse_taken(hypervisor, "new", {**plan, "export": "/srv/other"})
+    usage.refuse_taken(hypervisor, "new", {**plan, "server": "fd77::2"})
+    usage.refuse_taken(hypervisor, "old", plan)

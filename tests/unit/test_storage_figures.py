@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils.resources import storage_figures
+from ansible_collections.intake.vms.plugins.module_utils.resources.storage import figures
 
 libvirt = pytest.importorskip("libvirt")
 HAVE = {"name": "shared", "path": "/srv/shared", "state": "active", "capacity": 1000, "seen": {"kinds": {"base.qcow2": "image", "a.raw": "volume"}}}
@@ -27,7 +27,7 @@ class Volume:
             error = libvirt.libvirtError("no storage vol with matching path")
             error.err = (libvirt.VIR_ERR_NO_STORAGE_VOL,)
             raise error
-        return [storage_figures.FILE, self.size, self.size]
+        return [figures.FILE, self.size, self.size]
 
 
 class Hypervisor:
@@ -51,11 +51,11 @@ class Hypervisor:
 @pytest.fixture
 def count(monkeypatch):
     """count(known, there, mount) -> what is told of the storage."""
-    monkeypatch.setattr(storage_figures, "machines_using", lambda hypervisor, have: [])
+    monkeypatch.setattr(figures, "machines_using", lambda hypervisor, have: [])
 
     def run(known, there, mount):
-        monkeypatch.setattr(storage_figures, "network_mount", lambda path: mount)
-        return storage_figures.contents(Hypervisor(known, there), HAVE)
+        monkeypatch.setattr(figures, "network_mount", lambda path: mount)
+        return figures.contents(Hypervisor(known, there), HAVE)
 
     return run
 

@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import mounts, transfer
+from ansible_collections.intake.vms.plugins.module_utils.files import transfer
+from ansible_collections.intake.vms.plugins.module_utils.host import mounts
 
 LINE = "36 35 0:52 / {} rw,relatime shared:1 - {} nas:/srv rw,{},hard\n"
 

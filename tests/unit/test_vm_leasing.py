@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils import silence
 from ansible_collections.intake.vms.plugins.module_utils.errors import NotReachable, Refused
-from ansible_collections.intake.vms.plugins.module_utils.leases import Leases
+from ansible_collections.intake.vms.plugins.module_utils.host import silence
+from ansible_collections.intake.vms.plugins.module_utils.locking.leases import Leases
 from ansible_collections.intake.vms.plugins.module_utils.resources.vm import leasing
 
 HERE, THERE = {"host": "h1", "hostname": "hv1"}, {"host": "h2", "hostname": "hv2"}

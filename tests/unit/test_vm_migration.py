@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.intake.vms.plugins.module_utils import lens
 from ansible_collections.intake.vms.plugins.module_utils.errors import NotReachable, Refused
-from ansible_collections.intake.vms.plugins.module_utils.resources.vm import destination, migration, migration_facts
-from ansible_collections.intake.vms.plugins.module_utils.resources.vm.migration_check import check
+from ansible_collections.intake.vms.plugins.module_utils.resources.migration import destination, migrations, needs
+from ansible_collections.intake.vms.plugins.module_utils.resources.migration.obstacles import check
 
 GIB = 1 << 30
 ROOT = {"what": "disk root", "path": "/srv/shared/web1", "kind": "file", "cache": None, "alone": True}
@@ -181,10 +181,10 @@ def test_a_storage_is_known_by_its_export(kind, host, folder, source):
 
 def test_a_file_is_in_the_innermost_storage():
     known = {"/srv": {"name": "outer", "source": None}, "/srv/s": {"name": "inner", "source": "nas:/vms"}}
-    assert migration_facts.place_of(known, "/srv/s/a") == {"root": "/srv/s", "storage": "inner", "source": "nas:/vms"}
-    assert migration_facts.place_of(known, "/srv/sub")["storage"] == "outer"
-    assert migration_facts.place_of(known, "/elsewhere") == {"root": None, "storage": None, "source": None}
-    assert migration_facts.place_of(known, None)["storage"] is None
+    assert needs.place_of(known, "/srv/s/a") == {"root": "/srv/s", "storage": "inner", "source": "nas:/vms"}
+    assert needs.place_of(known, "/srv/sub")["storage"] == "outer"
+    assert needs.place_of(known, "/elsewhere") == {"root": None, "storage": None, "source": None}
+    assert needs.place_of(known, None)["storage"] is None
 
 
 DOMAIN = """<domain><os><kernel>/srv/s/vmlinuz</kernel></os><devices>
@@ -208,7 +208,7 @@ class Host:
 
 
 def test_files_are_found_wherever_a_machine_names_them():
-    files = {one["what"]: one for one in migration_facts.files(Host(), lens.parse(DOMAIN))}
+    files = {one["what"]: one for one in needs.files(Host(), lens.parse(DOMAIN))}
     assert set(files) == {"disk root", "disk vdb", "disk vdc", "kernel"}
     assert files["disk root"]["source"] == "nas:/vms" and files["disk root"]["cache"] == "none" and files["disk root"]["alone"]
     assert (files["disk vdb"]["kind"], files["disk vdb"]["path"]) == ("network", None)
@@ -218,9 +218,9 @@ def test_files_are_found_wherever_a_machine_names_them():
 
 def test_what_belongs_to_this_host_is_found():
     root = lens.parse(DOMAIN)
-    assert len(migration_facts.host_devices(root)) == 3
+    assert len(needs.host_devices(root)) == 3
     element = root.find("devices/interface")
-    assert migration_facts.interface("lan", element) == {"name": "lan", "kind": "direct", "source": "eth0"}
+    assert needs.interface("lan", element) == {"name": "lan", "kind": "direct", "source": "eth0"}
 
 
 # --- the destination ---------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ WANT = {"name": "web1", "destination": None, "destination_uri": None, "timeout":
 )
 def test_options_are_checked(said, reason):
     with pytest.raises(Refused) as refused:
-        migration.check_options({**WANT, **said})
+        migrations.check_options({**WANT, **said})
     assert refused.value.reason == reason
 
 

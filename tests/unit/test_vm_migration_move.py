@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from ansible_collections.intake.vms.plugins.module_utils.converge import converge
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError, NotReachable
-from ansible_collections.intake.vms.plugins.module_utils.hypervisor import Hypervisor, libvirt
-from ansible_collections.intake.vms.plugins.module_utils.resources.vm import destination, migration, migration_move, migration_note
+from ansible_collections.intake.vms.plugins.module_utils.flow.converge import converge
+from ansible_collections.intake.vms.plugins.module_utils.host.hypervisor import Hypervisor, libvirt
+from ansible_collections.intake.vms.plugins.module_utils.resources.migration import destination, migrations, moving, notes
 
 pytestmark = pytest.mark.skipif(libvirt is None, reason="needs python3-libvirt")
 DOMAIN = "<domain type='test'><name>web1</name><memory>1024</memory><os><type>hvm</type></os></domain>"
@@ -47,8 +47,8 @@ def hosts(tmp_path, monkeypatch):
     domain.create()
     domain.setAutostart(1)
     monkeypatch.setattr(destination, "reach", lambda uri, seconds: second.forget() or second)
-    monkeypatch.setattr(migration.Migrations, "held", lambda self, wants: contextlib.nullcontext())
-    monkeypatch.setattr(migration_move, "migrate", carry)
+    monkeypatch.setattr(migrations.Migrations, "held", lambda self, wants: contextlib.nullcontext())
+    monkeypatch.setattr(moving, "migrate", carry)
     return first, second
 
 
@@ -69,7 +69,7 @@ def killed(*words):
 def move(first, check=False):
     """The only plan of a run."""
     first.forget()
-    return converge(migration.Migrations(first, {}), [dict(WANT)], check)[0]
+    return converge(migrations.Migrations(first, {}), [dict(WANT)], check)[0]
 
 
 def steps(plan):
@@ -81,8 +81,8 @@ def there(host):
     found = [one for one in host.connection.listAllDomains(0) if one.name() == "web1"]
     if not found:
         return None
-    root = migration.found(Hypervisor(host.connection, host.uri), found[0]).root
-    return bool(found[0].isActive()), bool(found[0].autostart()), migration_note.read(root)
+    root = migrations.found(Hypervisor(host.connection, host.uri), found[0]).root
+    return bool(found[0].isActive()), bool(found[0].autostart()), notes.read(root)
 
 
 def test_a_move_brings_autostart_and_leaves_no_note(hosts):
@@ -102,7 +102,7 @@ def test_one_without_autostart_gets_none(hosts):
 def test_a_run_that_ends_right_after_the_move_is_finished_by_the_next(hosts, monkeypatch):
     first, second = hosts
     with monkeypatch.context() as patched:
-        patched.setattr(migration, "arrive", killed)
+        patched.setattr(migrations, "arrive", killed)
         assert str(move(first).error) == "killed"
     assert there(second) == (True, False, {"host": "uuid-of-hv2", "hostname": "hv2", "autostart": True})
     asked, done, again = move(first, check=True), move(first), move(first)
@@ -114,14 +114,14 @@ def test_a_note_of_another_move_says_nothing_of_this_host(hosts):
     first, second = hosts
     assert not move(first).error
     second.connection.lookupByName("web1").setAutostart(0)
-    migration_note.write(second.connection.lookupByName("web1"), {"host": "uuid-of-hv3", "hostname": "hv3"}, True)
+    notes.write(second.connection.lookupByName("web1"), {"host": "uuid-of-hv3", "hostname": "hv3"}, True)
     assert steps(move(first)) == [] and there(second) == (True, False, None)
 
 
 def test_a_machine_that_waits_there_since_its_move_is_told(hosts, monkeypatch):
     first, second = hosts
     with monkeypatch.context() as patched:
-        patched.setattr(migration, "arrive", killed)
+        patched.setattr(migrations, "arrive", killed)
         move(first)
     second.connection.lookupByName("web1").suspend()
     assert move(first).warnings == ["vm web1: is paused on hv2; intake_vm with state: running there lets it go on"]
@@ -129,7 +129,7 @@ def test_a_machine_that_waits_there_since_its_move_is_told(hosts, monkeypatch):
 
 def test_a_move_that_fails_leaves_no_note(hosts, monkeypatch):
     first, second = hosts
-    monkeypatch.setattr(migration_move, "migrate", lambda have, there, want, outcome: outcome.update(error="no route to host"))
+    monkeypatch.setattr(moving, "migrate", lambda have, there, want, outcome: outcome.update(error="no route to host"))
     error = move(first).error
     assert error.reason == "migration_failed" and "no route to host; it is running on this host, as before" in str(error)
     assert there(first) == (True, True, None) and there(second) is None
@@ -150,16 +150,16 @@ def test_what_libvirt_says_is_looked_after(hosts, monkeypatch, wrong, words):
         carry(have, there, want, outcome)
         wrong(first, second)
 
-    monkeypatch.setattr(migration_move, "migrate", half)
+    monkeypatch.setattr(moving, "migrate", half)
     if "neither" in words:
-        monkeypatch.setattr(migration_move, "state_on", lambda connection, uuid, seconds: None)
+        monkeypatch.setattr(moving, "state_on", lambda connection, uuid, seconds: None)
     error = move(first).error
     assert error.reason == "migration_unverified" and f"libvirt says it was moved, but {words}" in str(error)
 
 
 def test_a_host_that_does_not_tell_its_state_is_no_success(hosts, monkeypatch):
     first, second = hosts
-    monkeypatch.setattr(migration_move, "power", type("Deaf", (), {"state_of": lambda domain: time.sleep(9)}))
+    monkeypatch.setattr(moving, "power", type("Deaf", (), {"state_of": lambda domain: time.sleep(9)}))
     monkeypatch.setitem(WANT, "connect_timeout", 1)
     assert "in an unknown state on hv2" in str(move(first).error)
 
@@ -232,5 +232,5 @@ def test_no_answer_is_waited_for_longer():
 
 def test_a_machine_without_a_definition_gets_no_note(hosts):
     domain = hosts[1].connection.createXML(DOMAIN)
-    migration_note.write(domain, {"host": "x", "hostname": "y"}, False)
+    notes.write(domain, {"host": "x", "hostname": "y"}, False)
     assert there(hosts[1])[2] is None

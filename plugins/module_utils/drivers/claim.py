@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from .. import mounts
 from ..errors import Refused
+from ..host import mounts
 from . import device as devices
 from . import filesystem
 

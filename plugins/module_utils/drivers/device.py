@@ -11,9 +11,9 @@ import json
 import os
 import stat
 
-from .. import mounts
 from ..errors import IntakeError, Refused
-from ..programs import complete, run
+from ..host import mounts
+from ..host.programs import complete, run
 
 BY_UUID = "/dev/disk/by-uuid"
 SYSTEM = {"/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/var/lib", "/var/log", "/etc", "/home", "/opt", "/root", "/tmp"}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from .. import mounts
 from ..errors import Refused
+from ..host import mounts
 
 DEFAULT_ROOT = "/var/lib/intake/storages"
 LONGEST_PATH, LONGEST_NAME = 4000, 255  # bytes; the kernel takes 4095, and file names come behind

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from ..errors import Refused
-from ..programs import find, run
+from ..host.programs import find, run
 from ..units import about
 from .device import Device, refuse_busy, refuse_used, signatures
 

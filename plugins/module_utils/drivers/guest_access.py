@@ -11,8 +11,8 @@ import pwd
 import re
 import uuid
 
-from .. import bounded
 from ..errors import NotReachable, Refused
+from ..host import bounded
 
 CONFIGURATION = "/etc/libvirt/qemu.conf"
 USERS = ("libvirt-qemu", "qemu")  # Debian's and Red Hat's; others say it in qemu.conf

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 
-from .. import mounts
-from ..converge import DESTRUCTIVE, LIVE, Step
 from ..errors import IntakeError, Refused
-from ..programs import run
+from ..flow.converge import DESTRUCTIVE, LIVE, Step
+from ..host import mounts
+from ..host.programs import run
 from . import device as devices
 from . import directory, filesystem, pool, uuidlink
 from .claim import check_options, judge

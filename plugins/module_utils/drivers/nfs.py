@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 
-from .. import exports, mounts, silence
-from ..converge import Step
 from ..errors import NotReachable, Refused
+from ..flow.converge import Step
+from ..host import exports, mounts, silence
 from . import directory, guest_access, nfs_server, pool
 
 DEFAULT_VERSION = "4.2"

@@ -16,10 +16,10 @@ import subprocess
 import tempfile
 import time
 
-from .. import bounded, mounts
 from ..errors import IntakeError, NotReachable, Refused
-from ..exports import bracketed, plain
-from ..programs import find
+from ..host import bounded, mounts
+from ..host.exports import bracketed, plain
+from ..host.programs import find
 
 PORT = 2049
 RPCBIND = 111

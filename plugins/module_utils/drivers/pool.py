@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import xml.etree.ElementTree as ET
 
-from .. import exports, silence
+from ..host import exports, silence
 from ..lens import dump, ensure, parse
 
 OPTIONS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"  # libvirt 5.1 and newer

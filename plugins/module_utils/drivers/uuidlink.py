@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 
-from ..programs import complete
-from ..programs import find as find_program
+from ..host.programs import complete
+from ..host.programs import find as find_program
 from .device import BY_UUID, Device, filesystem_of, find, number_of
 
 UDEV = "/run/udev/control"  # there while udevd runs

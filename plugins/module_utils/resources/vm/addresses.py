@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ...hypervisor import libvirt
+from ...host.hypervisor import libvirt
 
 SOURCES = ("lease", "agent", "arp")  # virDomainInterfaceAddressesSource, in its order
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ...hypervisor import libvirt
+from ...host.hypervisor import libvirt
 
 
 def answers(domain, seconds=5):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ... import lens
 from ...errors import NotFound, Refused
-from ...hypervisor import libvirt
+from ...host.hypervisor import libvirt
 
 ASKED_OF = frozenset(["machine", "virt_type", "cpu_mode", "cpu_model", "firmware", "tpm"])
 

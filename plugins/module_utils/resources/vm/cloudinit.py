@@ -16,8 +16,8 @@ import os
 import re
 
 from ...errors import IntakeError, Refused
-from ...programs import find, run
-from ...transfer import partial_path
+from ...files.transfer import partial_path
+from ...host.programs import find, run
 from . import iso
 
 SPEC = {

@@ -10,8 +10,9 @@ import re
 import string
 from xml.etree import ElementTree as ET
 
-from ... import lens, silence
+from ... import lens
 from ...errors import Refused
+from ...host import silence
 from ...lens import INTEGER, Field, Presence
 from ...units import parse_size
 from . import device

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ... import lens
-from ...hypervisor import libvirt, unless_gone
+from ...host.hypervisor import libvirt, unless_gone
 from . import description, power
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 
-from ... import qcow2, silence
-from ...converge import Step
 from ...errors import NotReachable, Refused
-from ...graph import Graph
-from ...leases import Leases, is_same, words
+from ...files import qcow2
+from ...files.graph import Graph
+from ...flow.converge import Step
+from ...host import silence
+from ...locking.leases import Leases, is_same, words
 from . import disks
 from .definition import uuid_of
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from ... import silence
-from ...converge import selected
+from ...flow.converge import selected
+from ...host import silence
 from .domain import found
 from .monitor import Monitor
 

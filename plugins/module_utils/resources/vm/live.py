@@ -9,9 +9,9 @@ import functools
 import time
 
 from ... import lens
-from ...converge import DESTRUCTIVE, LIVE, Step
 from ...errors import IntakeError
-from ...hypervisor import libvirt
+from ...flow.converge import DESTRUCTIVE, LIVE, Step
+from ...host.hypervisor import libvirt
 from . import definition, description, disks, interfaces
 
 PLUGGABLE = ("virtio", "scsi", "usb")

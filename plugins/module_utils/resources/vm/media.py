@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ... import silence
 from ...errors import IntakeError, NotFound, Refused
-from ..volume import Volumes
+from ...host import silence
+from ..volume.volumes import Volumes
 from . import disks
 
 MADE_FROM = ("size", "image")

@@ -9,7 +9,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ...hypervisor import libvirt
+from ...host.hypervisor import libvirt
 from . import addresses, description
 from .live import Live
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 from ...errors import IntakeError
-from ...hypervisor import libvirt, session
+from ...host.hypervisor import libvirt, session
 
 # libvirt's virDomainState: nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended
 STATES = ("running", "running", "running", "paused", "running", "stopped", "crashed", "suspended")

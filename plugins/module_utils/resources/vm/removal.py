@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ...converge import DESTRUCTIVE, Step
 from ...errors import Refused
-from ...graph import Graph
-from ...hypervisor import libvirt
-from ..volume_have import catalogue
+from ...files.graph import Graph
+from ...flow.converge import DESTRUCTIVE, Step
+from ...host.hypervisor import libvirt
+from ..volume.reading import catalogue
 from . import disks, leasing, seed
 
 FLAGS = ("MANAGED_SAVE", "SNAPSHOTS_METADATA", "NVRAM", "CHECKPOINTS_METADATA", "TPM")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from ...catalogue import Catalogue
-from ...converge import Step
 from ...errors import Refused
-from ...transfer import discard_partial, partial_path, publish
+from ...files.catalogue import Catalogue
+from ...files.transfer import discard_partial, partial_path, publish
+from ...flow.converge import Step
 from . import cloudinit
 from .definition import uuid_of
 

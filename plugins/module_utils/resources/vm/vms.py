@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from ... import lens, shared_locks
-from ...converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
+from ... import lens
 from ...errors import NotFound, Refused
-from ...hypervisor import faults
+from ...flow.converge import DESTRUCTIVE, RESTART, Plan, Resource, Step
+from ...host.hypervisor import faults
+from ...locking import shared_locks
 from ...names import check_name
-from . import blueprint, check, description, leasing, power, removal, seed, waiting
+from . import blueprint, description, leasing, power, removal, rules, seed, waiting
 from .capabilities import Capabilities
 from .definition import uuid_of
 from .domain import found
@@ -60,8 +61,8 @@ class Vms(Resource):
                 "describe it in the task (memory, disks, ...) to make it",
                 "vm_not_found",
             )
-        want = check.normalized(want)
-        check.check(have, want)
+        want = rules.normalized(want)
+        rules.check(have, want)
         plan = Plan(want["name"])
         doomed = removal.doomed_by_edit(self, have, want) if have else []
         draft, releases = self.plan_definition(plan, have, want)
@@ -89,7 +90,7 @@ class Vms(Resource):
         want = seed.include(self, plan, have, {**want, "disks": [disk for disk, _steps in resolved] or None})
         description.write(draft, want)
         after = description.read(draft)
-        check.check_draft(want, after)
+        rules.check_draft(want, after)
         changes = description.shown(description.differences(before, after))
         self.capabilities.check(f"vm {want['name']}", draft, after, changes)
         if have is None or changes:

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 intake.vms contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of virtual machines, their disks and interfaces."""
+
+from __future__ import annotations
+
+import os
+
+from ..database.client import json
+from . import tables
+
+PASSING = {  # what changes by itself, or is said by info modules alone
+    "storage": ("health", "volumes", "images", "vms", "virtual_size_sum", "overcommit", "mounted", "pending", *tables.FIGURES),
+    # hosts that share an export may call it differently and mount it elsewhere: storage and path are not the volume's
+    "volume": ("storage", "path", "allocation", "users", "backing_chain", "state", "open"),
+    "image": ("storage", "path", "allocation", "users", "state", "changed_outside"),
+    "vm": ("address", "addresses", "pending", "host", "host_uuid", "reason"),
+}
+
+
+class Machines:
+    """The part of Records about machines; it has the connection, the host, and the storages that are known."""
+
+    def write_vms(self, entries):
+        """Machines, and the disks and interfaces of those that are new or different."""
+        gone = [entry["name"] for entry in entries if not entry["found"]]
+        if gone:
+            self.connection.execute("DELETE FROM vms WHERE host_id = %s AND name = ANY(%s)", (self.host.id, gone))
+        rows = [{**entry["found"], **row(entry), "host_id": self.host_of(entry["found"])} for entry in entries if entry["found"]]
+        self.forget_namesakes(rows)
+        self.move([one for one in rows if one["host_id"] != self.host.id])
+        found = {(one["host_id"], one["uuid"]): one for one in rows}
+        written = [str(uuid) for _host, uuid in tables.VMS.write(self.connection, rows)]
+        if not written:
+            return
+        ids = self.connection.execute("SELECT id, host_id, uuid::text FROM vms WHERE uuid = ANY(%s::uuid[])", (written,)).fetchall()
+        ids = [(number, found[host, uuid]) for number, host, uuid in ids if (host, uuid) in found]
+        for table in (tables.DISKS, tables.INTERFACES):
+            self.connection.execute(f"DELETE FROM {table.name} WHERE vm_id = ANY(%s)", ([number for number, _one in ids],))
+            devices = [(number, name, device) for number, one in ids for name, device in (one.get(table.name) or {}).items()]
+            table.add(self.connection, [self.device(table, *one) for one in devices])
+
+    def forget_namesakes(self, rows):
+        """Machines that were made anew under the same name have another UUID."""
+        self.connection.execute(
+            """DELETE FROM vms USING jsonb_to_recordset(%s) AS new (host_id bigint, name text, uuid uuid)
+            WHERE vms.host_id = new.host_id AND vms.name = new.name AND vms.uuid <> new.uuid""",
+            (json([{key: one[key] for key in ("host_id", "name", "uuid")} for one in rows]),),
+        )
+
+    def move(self, rows):
+        """Machines that were moved to another host keep what was asked of them."""
+        for one in rows:
+            self.connection.execute(
+                """UPDATE vms SET host_id = %s WHERE host_id = %s AND uuid = %s
+                AND NOT EXISTS (SELECT FROM vms AS there WHERE there.host_id = %s AND there.uuid = vms.uuid)""",
+                (one["host_id"], self.host.id, one["uuid"], one["host_id"]),
+            )
+            self.connection.execute("DELETE FROM vms WHERE host_id = %s AND uuid = %s", (self.host.id, one["uuid"]))
+
+    def write_addresses(self, machines):
+        """The addresses of machines, the best first, as the guests and the hypervisor know them now."""
+        rows = [{"uuid": one["uuid"], "addresses": addresses_of(one)} for one in machines]
+        self.connection.execute(
+            """UPDATE vms SET addresses = new.addresses FROM jsonb_to_recordset(%s) AS new (uuid uuid, addresses jsonb)
+            WHERE vms.host_id = %s AND vms.uuid = new.uuid AND vms.addresses IS DISTINCT FROM new.addresses""",
+            (json(rows), self.host.id),
+        )
+
+    def host_of(self, found):
+        """The row of the host that a machine is on: this one, or the one it was moved to, known by no inventory name perhaps."""
+        if found.get("host_uuid") in (None, self.host.uuid):
+            return self.host.id
+        return self.connection.execute(
+            "INSERT INTO hosts (uuid, name, hostname) VALUES (%s, %s, %s) ON CONFLICT (uuid) DO UPDATE SET hostname = EXCLUDED.hostname RETURNING id",
+            (found["host_uuid"], found["host"], found["host"]),
+        ).fetchone()[0]
+
+    def device(self, table, number, name, device):
+        """The row of a disk or an interface."""
+        folder = os.path.dirname(device.get("path") or "")
+        storage = next((known for known, path in self.known.values() if path and path == folder), None)
+        return {**device, "vm_id": number, "name": name, **({"storage_id": storage} if table is tables.DISKS else {})}
+
+    def disk_paths(self, machines):
+        """The files of disks that machines of the host are recorded with."""
+        rows = self.connection.execute(
+            "SELECT path FROM disks JOIN vms ON vms.id = vm_id WHERE host_id = %s AND vms.name = ANY(%s) AND path IS NOT NULL", (self.host.id, machines)
+        )
+        return [path for (path,) in rows]
+
+
+def addresses_of(machine):
+    """All addresses of a machine, the best first."""
+    known = [one["address"] for one in machine.get("addresses") or ()]
+    best = machine.get("address")
+    return [*([best] if best else []), *(address for address in known if address != best)]
+
+
+def lasting(kind, found):
+    """A state without what passes, as it is kept and compared."""
+    return {key: value for key, value in found.items() if key not in PASSING[kind]}
+
+
+def row(entry):
+    """The columns that every kind has; `found` gives the others."""
+    return {"asked": entry["asked"], "recorded": lasting(entry["kind"], entry["found"]), "labels": entry["found"].get("labels") or {}}
