@@ -57,7 +57,7 @@ class ActionModule(Recording):
             src = src_of(item, args)
             if item.get("name", args.get("name")) in wanted:
                 if src not in places:
-                    places[src] = self.place(files[src][0], len(places))
+                    places[src] = self.reachable(files[src][0], len(places))
                 item["_content"]["path"] = places[src]
         return self.execute(args, task_vars)
 
@@ -70,7 +70,7 @@ class ActionModule(Recording):
                 digest.update(data)
         return path, digest.hexdigest()
 
-    def place(self, path, number):
+    def reachable(self, path, number):
         """Where the module can read a file: itself where the controller is the hypervisor, else a transferred copy."""
         if self._connection.transport == "local":
             return path

@@ -81,7 +81,7 @@ def there(host):
     found = [one for one in host.connection.listAllDomains(0) if one.name() == "web1"]
     if not found:
         return None
-    root = migrations.found(Hypervisor(host.connection, host.uri), found[0]).root
+    root = migrations.domain_if_there(Hypervisor(host.connection, host.uri), found[0]).root
     return bool(found[0].isActive()), bool(found[0].autostart()), notes.read(root)
 
 

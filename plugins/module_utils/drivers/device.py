@@ -38,11 +38,6 @@ class Device:
         """The kernel's word for it: sda1, dm-0."""
         return os.path.basename(self.folder)
 
-    @property
-    def is_partition(self):
-        """True for a part of another device."""
-        return os.path.exists(os.path.join(self.folder, "partition"))
-
     def fact(self, name):
         """One small file of sysfs, stripped, or an empty text."""
         try:

@@ -16,7 +16,7 @@ from .catalogue import Catalogue
 
 
 class Graph:
-    """The backing files of everything on one host; read once, when it is first asked."""
+    """The backing files of everything on one host; the overlays are read when they are first asked for, users at each question."""
 
     def __init__(self, hypervisor):
         self.hypervisor = hypervisor

@@ -115,7 +115,7 @@ class Resource:
         raise TypeError("a resource says how it is read")
 
     def plan(self, have, want):
-        """A Plan; pure but for the closures in its steps. Raises Refused before anything has moved."""
+        """A Plan; it may look at the host, and changes nothing: only the closures in its steps do. Raises Refused."""
         raise TypeError("a resource says how it is planned")
 
     def settle(self):

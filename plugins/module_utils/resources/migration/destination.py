@@ -105,7 +105,7 @@ class Destination(Hypervisor):
 
     def storages(self):
         """{directory: {"name", "active", "source"}} of all storages."""
-        return self.once("places", lambda: places(self))
+        return self.once("places", lambda: storages_by_path(self))
 
     def closed(self, files, seconds):
         """{path: why} of the files of its storages that it cannot open, asked one by one, each within so many seconds."""
@@ -167,7 +167,7 @@ class Destination(Hypervisor):
         return 1024 * sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))
 
 
-def places(hypervisor):
+def storages_by_path(hypervisor):
     """{directory: {"name", "active", "source"}} of all storages of a hypervisor."""
     found = {}
     for name, pool in hypervisor.pools().items():

@@ -14,7 +14,7 @@ from ...host.hypervisor import faults
 from ...locking import shared_locks
 from ...locking.leases import Leases, is_same, words
 from ..vm import leasing
-from ..vm.domain import found
+from ..vm.domain import domain_if_there
 from . import destination, moving, needs, notes, obstacles
 
 SPEC = {
@@ -60,7 +60,7 @@ class Migrations(Resource):
     def paths(self, wants):
         """The files of the disks of machines that are here."""
         domains = self.hypervisor.domains()
-        haves = [found(self.hypervisor, domains[want["name"]]) for want in wants if want["name"] in domains]
+        haves = [domain_if_there(self.hypervisor, domains[want["name"]]) for want in wants if want["name"] in domains]
         self.hypervisor.forget()  # what is read before the locks are taken may change while they are waited for
         return {path for have in haves if have for path in leasing.shared_files(self, have.description)}
 
@@ -72,7 +72,7 @@ class Migrations(Resource):
             own = domains.get(want["name"])
             there = self.reach(want)
             other = destination.within(want["connect_timeout"], uri_of(want), lambda: find(there, want["name"])) if there else None
-            haves.append(Whereabouts(found(self.hypervisor, own) if own else None, other, there, hostname))
+            haves.append(Whereabouts(domain_if_there(self.hypervisor, own) if own else None, other, there, hostname))
         return haves
 
     def reach(self, want):
@@ -119,7 +119,7 @@ class Migrations(Resource):
     def check(self, have, want):
         """Refused where it would not work there, or where another machine has its disks."""
         facts, seconds, uri = needs.machine(self.hypervisor, have.here), want["connect_timeout"], uri_of(want)
-        there = destination.within(seconds, f"vm {want['name']}: {uri}", lambda: needs.destination(have.there, self.hypervisor, have.here, facts))
+        there = destination.within(seconds, f"vm {want['name']}: {uri}", lambda: needs.offers(have.there, self.hypervisor, have.here, facts))
         there["closed"] = have.there.closed(facts["files"], seconds)
         obstacles.check(facts, there, self.promised.get(uri, 0))
         owner = leasing.owner_of(self, have.here.name, have.here)
@@ -171,7 +171,7 @@ def find(there, name):
     """A machine of the destination, or None; and who the destination is, which is asked for later on."""
     there.identity()
     other = there.domains().get(name)
-    return found(there, other) if other else None
+    return domain_if_there(there, other) if other else None
 
 
 def arrive(there, machine, seconds, work):

@@ -14,14 +14,14 @@ from ...host import silence
 from ...host.hypervisor import faults, libvirt
 from ..vm import disks, interfaces
 from . import notes
-from .destination import places
+from .destination import storages_by_path
 
 PASSED = ("host-passthrough", "maximum")  # CPU modes that show the host's own CPU to the guest
 DEEPEST = 32  # backing files of one disk that are followed
 
 
 def machine(hypervisor, have):
-    """Facts of one machine of this host; see migration_check for what is made of them."""
+    """Facts of one machine of this host; see obstacles for what is made of them."""
     root = have.running() if have.is_active else have.root
     return {
         "name": have.name,
@@ -72,7 +72,7 @@ def version(hypervisor):
 
 def files(hypervisor, root):
     """Every file the machine opens: [{"what", "path", "kind", "storage", "source", "cache", "alone"}]."""
-    known = hypervisor.once("places", lambda: places(hypervisor))
+    known = hypervisor.once("places", lambda: storages_by_path(hypervisor))
     found = []
     for name, element in disks.elements(root).items():
         source = element.find("source")
@@ -141,8 +141,8 @@ def host_devices(root):
     return found + ["memory shared with programs of this host" for one in root.iterfind("devices/shmem")]
 
 
-def destination(there, source, have, facts):
-    """What the destination has of what the machine needs; see migration_check."""
+def offers(there, source, have, facts):
+    """What the destination has of what the machine needs; see obstacles."""
     return {
         "hostname": there.identity()["hostname"],
         "is_same_host": there.identity()["host"] == source.identity()["host"],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 intake.vms contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a machine cannot be moved, decided from two dicts of facts (see migration_facts) before anything has moved."""
+"""Why a machine cannot be moved, decided from two dicts of facts (see needs) before anything has moved."""
 
 from __future__ import annotations
 

@@ -32,6 +32,6 @@ class Domain:
         return {"name": self.name, "uuid": self.uuid, "state": self.state, "autostart": self.autostart, **shown}
 
 
-def found(hypervisor, domain):
+def domain_if_there(hypervisor, domain):
     """A Domain, or None where it went away while the list was read."""
     return unless_gone(lambda: Domain(domain, domain.name() in hypervisor.autostarting(), power.words_of(*hypervisor.domain_state(domain))))

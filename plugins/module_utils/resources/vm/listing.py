@@ -9,7 +9,7 @@ import os
 
 from ...flow.converge import selected
 from ...host import silence
-from .domain import found
+from .domain import domain_if_there
 from .monitor import Monitor
 
 
@@ -29,7 +29,7 @@ class Listing:
     def read(self, names):
         """Every machine, or those of these names, sorted."""
         domains = self.hypervisor.domains()
-        haves = [found(self.hypervisor, domains[name]) for name in sorted(domains) if not names or name in names]
+        haves = [domain_if_there(self.hypervisor, domains[name]) for name in sorted(domains) if not names or name in names]
         return [have for have in haves if have]
 
 

@@ -142,8 +142,8 @@ class Live:
         """Ask the guest to give a device back and wait until it has."""
         self.domain.detachDeviceFlags(without(element, "alias"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
         deadline = time.monotonic() + UNPLUG_SECONDS
-        identity = place(element)
-        while identity in [place(one) for one in room.elements(lens.parse(self.domain.XMLDesc(0))).values()]:
+        identity = target_of(element)
+        while identity in [target_of(one) for one in room.elements(lens.parse(self.domain.XMLDesc(0))).values()]:
             if time.monotonic() > deadline:
                 raise IntakeError(
                     f"vm {self.domain.name()}: the guest did not release {element.tag} {name} within {UNPLUG_SECONDS} s; "
@@ -170,7 +170,7 @@ def as_list(fields):
     return [{"name": field, "have": values[0], "want": values[1]} for field, values in description.shown(fields).items()]
 
 
-def place(element):
+def target_of(element):
     """What identifies a device on a running domain: a disk's target, an interface's MAC address."""
     path, attribute = {"disk": ("target", "dev"), "interface": ("mac", "address")}[element.tag]
     return element.find(path).get(attribute)

@@ -48,7 +48,7 @@ class Media:
         for want, root in zip(wants, roots):
             for disk in want.get("disks") or ():
                 with contextlib.suppress(IntakeError):
-                    place = self.place(want["name"], disk, root)
+                    place = self.location(want["name"], disk, root)
                     if place and place not in self.known:
                         self.known[place] = self.look(volume_want(place, disk))
 
@@ -59,7 +59,7 @@ class Media:
         except IntakeError as error:
             return error
 
-    def place(self, vm, disk, root):
+    def location(self, vm, disk, root):
         """(storage, volume name) of a wanted disk, or None where the task names no file."""
         if disk["state"] == "absent":
             return None
@@ -91,7 +91,7 @@ class Media:
 
     def resolve(self, vm, disk, root):
         """The disk with `path` and `format` said, and the steps that make or grow its volume."""
-        place = self.place(vm, disk, root)
+        place = self.location(vm, disk, root)
         if place is None:
             return {**disk, "path": "" if ejected(disk) else None}, []
         where = f"vm {vm}: disk {disk['name']}"

@@ -75,9 +75,9 @@ def doomed_by_edit(vms, have, want):
     return steps
 
 
-def unheld(have, doomed, waiting):
+def unheld(have, doomed, later):
     """The same steps; Refused where a disk cannot leave the running machine, which would write to a file that is gone."""
-    kept = [step.name.split(".")[1] for step in doomed if step.name.rpartition(".")[0] in waiting]
+    kept = [step.name.split(".")[1] for step in doomed if step.name.rpartition(".")[0] in later]
     if kept:
         raise Refused(
             f"vm {have.name}: {', '.join(f'disk {name}' for name in kept)} cannot be taken out while the machine runs, so that the volume is in use; "

@@ -14,7 +14,7 @@ from ...names import check_name
 from . import blueprint, description, leasing, power, removal, rules, seed, waiting
 from .capabilities import Capabilities
 from .definition import uuid_of
-from .domain import found
+from .domain import domain_if_there
 from .live import Live
 from .media import Media
 from .spec import ORDERS, SPEC
@@ -46,7 +46,7 @@ class Vms(Resource):
         """One list of all domains, and state and XML of those that are asked for."""
         domains = self.hypervisor.domains()
         known = [domains.get(want["name"]) for want in wants]
-        haves = [found(self.hypervisor, one) if one else None for one in known]
+        haves = [domain_if_there(self.hypervisor, one) if one else None for one in known]
         self.media.read(wants, [have and have.root for have in haves])
         return haves
 
@@ -69,9 +69,9 @@ class Vms(Resource):
         if have is not None and have.is_active:
             self.plan_live(plan, have, draft)
         after = self.plan_power(plan, have, want, draft)
-        waiting = {one["name"] for one in plan.pending}
-        plan.steps += [step for path, step in releases.items() if path not in held(have, waiting)]  # after QEMU let go of the disks
-        plan.steps += removal.unheld(have, doomed, waiting)  # after the disks are gone everywhere
+        later = {one["name"] for one in plan.pending}
+        plan.steps += [step for path, step in releases.items() if path not in kept_files(have, later)]  # after QEMU let go of the disks
+        plan.steps += removal.unheld(have, doomed, later)  # after the disks are gone everywhere
         self.plan_wait(plan, have, want, after)
         return plan
 
@@ -220,10 +220,10 @@ def is_harmless(step):
     return step.name == "autostart" and not step.after
 
 
-def held(have, waiting):
+def kept_files(have, later):
     """The files of disks that the running machine keeps until it stops."""
     known = have.description["disks"] if have else {}
-    return {disk["path"] for name, disk in known.items() if f"disks.{name}" in waiting}
+    return {disk["path"] for name, disk in known.items() if f"disks.{name}" in later}
 
 
 def described(want):

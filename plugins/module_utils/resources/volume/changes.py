@@ -145,7 +145,7 @@ def plan_format(volumes, plan_, have, want):
 
 def relocation(have, want):
     """(storage, name) it shall have, or None where it has them."""
-    place = reading.destination(want)
+    place = reading.goal(want)
     return None if place == (have["storage"], have["name"]) else place
 
 

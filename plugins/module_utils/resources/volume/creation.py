@@ -31,7 +31,7 @@ def plan(volumes, plan_, want):
     if not size:
         raise Refused(f"{where}: does not exist; say its size, or the image or source_volume to make it from", "size_missing")
     form = want.get("format") or (source["format"] if source else "qcow2")
-    storage, name = reading.destination(want)
+    storage, name = reading.goal(want)
     volumes.engage(want, os.path.join(volumes.hypervisor.storage_path(storage), name))
     if source:
         check_source(volumes, where, want, source, size, form)

@@ -18,7 +18,7 @@ from ...host.mounts import is_gone
 SECTOR = 512
 
 
-def destination(want):
+def goal(want):
     """(storage, name) a volume shall have in the end."""
     return want.get("new_storage") or want["storage"], want.get("new_name") or want["name"]
 
@@ -37,7 +37,7 @@ def whole_sectors(size):
 
 
 def catalogue(volumes, storage):
-    """The records of one storage, read at most once between changes."""
+    """The records of one storage."""
     return Catalogue(volumes.hypervisor.storage_path(storage))
 
 

@@ -47,7 +47,7 @@ INFO_SPEC = {
 
 
 class Volumes(Resource):
-    """The volumes of one hypervisor; a `have` is a dict, see volume_have.read."""
+    """The volumes of one hypervisor; a `have` is a dict, see reading.read."""
 
     noun, plural, spec = "volume", "volumes", SPEC
     workers = 4  # qemu-img is a program of its own
@@ -68,7 +68,7 @@ class Volumes(Resource):
         """The volumes, their new names and sources, and the storages they are in; leftovers of killed runs go first."""
         shared, volumes = keys_of(wants)
         with shared_locks.hold(self.hypervisor, exclusive=volumes, shared=shared, timeout=self.options.get("lock_timeout", 60)):
-            self.sweep({storage for want in wants if want.get("storage") for storage, _name in places(want)})
+            self.sweep({storage for want in wants if want.get("storage") for storage, _name in locations(want)})
             yield
 
     def sweep(self, storages):
@@ -91,7 +91,7 @@ class Volumes(Resource):
         """One `have`, or None."""
         if not want.get("storage"):
             raise Refused(f"volume {want['name']}: say its storage", "storage_missing")
-        for storage, name in places(want):
+        for storage, name in locations(want):
             have = reading.read(self, storage, check_name(self.noun, name))
             if have:
                 return have
@@ -179,9 +179,9 @@ class Volumes(Resource):
         return {**self.show(have), **facts, "open": reading.is_open(have)}
 
 
-def places(want):
+def locations(want):
     """Where a want may be: where it was, and where it shall be. What shall go is looked for under its own name only."""
-    here, there = (want["storage"], want["name"]), reading.destination(want)
+    here, there = (want["storage"], want["name"]), reading.goal(want)
     return [here] if want["state"] == "absent" or there == here else [here, there]
 
 
@@ -189,7 +189,7 @@ def keys_of(wants):
     """Lock keys of what is only read (storages, sources of clones) and of volumes."""
     shared, volumes = set(), set()
     for want in wants:
-        for storage, name in places(want) if want.get("storage") else ():
+        for storage, name in locations(want) if want.get("storage") else ():
             shared.add(f"storage/{storage}")
             volumes.add(f"volume/{storage}/{name}")
         shared.update(f"volume/{storage}/{name}" for storage, name in [reading.source_place(want)] if name)
