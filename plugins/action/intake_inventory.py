@@ -12,8 +12,9 @@ from ..plugin_utils.compare import drift, forgetting, survey
 from ..plugin_utils.controller import Controller
 from ..plugin_utils.database import schema
 from ..plugin_utils.database.client import connected, required, sentences
-from ..plugin_utils.record.ledger import Ledger
-from ..plugin_utils.record.records import KINDS, Records
+from ..plugin_utils.kinds import KINDS
+from ..plugin_utils.record.ledger import Ledger, orphans
+from ..plugin_utils.record.records import Records
 from ..plugin_utils.table import table
 
 SPEC = {
@@ -77,7 +78,7 @@ class ActionModule(Controller):
         with connection.transaction(force_rollback=params["state"] == "checked" or self._task.check_mode):
             records = Records(connection, self.host(seen.hypervisor, params["uri"], task_vars))
             rows = survey.rows_of(connection, records.host.id, kinds)
-            found, left = survey.differences(rows, seen, params["ignore"]), survey.orphans(connection, records.host.id, kinds)
+            found, left = survey.differences(rows, seen, params["ignore"]), orphans(connection, records.host.id, kinds)
             survey.take_in(records, rows, seen, kinds, left)
         return told(params["state"], survey.plain(found), survey.plain(left), seen.missed())
 

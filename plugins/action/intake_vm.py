@@ -9,8 +9,9 @@ import os
 from collections import defaultdict
 
 from ..module_utils.resources.vm.vms import Vms
+from ..plugin_utils.kinds.kind import entry
+from ..plugin_utils.kinds.machines import disk_paths
 from ..plugin_utils.record.recording import Recording
-from ..plugin_utils.record.records import entry
 
 
 class ActionModule(Recording):
@@ -23,7 +24,7 @@ class ActionModule(Recording):
         if not machines:
             return []
         found = [one["found"] for one in entries if one["kind"] == "vm" and one["found"] and one["name"] in machines]
-        paths = {disk["path"] for one in found for disk in one["disks"].values() if disk.get("path")} | set(records.disk_paths(machines))
+        paths = {disk["path"] for one in found for disk in one["disks"].values() if disk.get("path")} | set(disk_paths(records, machines))
         folders = {path: name for name, (_id, path) in records.known.items()}
         folders.update({one["found"]["path"]: one["name"] for one in entries if one["kind"] == "storage" and one["found"]})
         volumes = defaultdict(list)

@@ -57,14 +57,15 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import IntakeError
-from ..plugin_utils.compare.export import is_kept
-from ..plugin_utils.compare.export import options as options_of
+from ..plugin_utils.kinds import KINDS
 
 
 def options(resources, kind, storages=()):
     """A list of options."""
+    if kind not in KINDS:
+        raise AnsibleFilterError(f"options: {kind} is not a kind of resource; there are {', '.join(KINDS)}")
     try:
-        return [options_of(kind, one, storages) for one in resources if is_kept(kind, one)]
+        return [KINDS[kind].as_options(one, storages) for one in resources if KINDS[kind].is_kept(one)]
     except IntakeError as error:
         raise AnsibleFilterError(f"options: {error}") from error
 

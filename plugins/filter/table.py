@@ -23,8 +23,9 @@ options:
   columns:
     description:
       - The columns, as a dictionary from heading to key. Dots in a key lead into inner dictionaries.
+      - Or V(storage), V(volume), V(image) or V(vm), for the columns in which the playbook C(report) shows them.
       - A key that ends in C(|size) is a number of bytes, written for people.
-    type: dict
+    type: raw
     required: true
 """
 
@@ -45,13 +46,14 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import Refused
+from ..plugin_utils.kinds import KINDS
 from ..plugin_utils.table import table as lines_of
 
 
 def table(rows, columns):
-    """Lines of text."""
+    """Lines of text; `columns` may be the noun of a kind of resources."""
     try:
-        return lines_of(rows, columns)
+        return lines_of(rows, KINDS[columns].report if isinstance(columns, str) and columns in KINDS else columns)
     except Refused as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import IntakeError, Refused
 from .database.client import VARIABLE, dsn_of
-from .record.records import Host
+from .hosts import Host
 
 COLLECTION = "intake.vms"
 JOBS = ("awx_job_id", "tower_job_id")

@@ -19,7 +19,9 @@ from postgres import Postgres
 from workbench import Workbench
 
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.machines import write_addresses
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 COUNT, HOSTS, TURNS = 1000, 20, 5
 AIM = 1.5
@@ -66,7 +68,7 @@ def filled(server):
             machines = [machine(number) for number in range(host, COUNT, HOSTS)]
             found = [("storage", one) for one in pools] + [("vm", one) for one in machines]
             records.write([{"kind": kind, "name": one["name"], "storage": None, "asked": None, "found": one} for kind, one in found])
-            records.write_addresses(machines)
+            write_addresses(records, machines)
     return dsn
 
 

@@ -13,9 +13,10 @@ from recorded import Recorded, drift_of, ended, task
 
 from ansible_collections.intake.vms.plugins.action.intake_vm import ActionModule
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.kind import entry
 from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
 from ansible_collections.intake.vms.plugins.plugin_utils.record.order import Order
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 
 @pytest.fixture

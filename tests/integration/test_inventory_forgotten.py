@@ -15,8 +15,10 @@ from recorded import Recorded, task, until
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
 from ansible_collections.intake.vms.plugins.plugin_utils.compare import forgetting
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.kind import entry
 from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 TABLES = ("hosts", "host_names", "host_storages", "storages", "volumes", "images", "vms", "disks", "interfaces", "operations")
 

@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.machines import write_addresses
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 EVIL = "{{ lookup('pipe', 'touch pwned') }}"
 UUID = "00000000-0000-4000-8000-{:012d}"
@@ -99,7 +101,7 @@ def fill(dsn, number, name, machines, address=None, storages=("fast", "slow")):
     with client.connected(dsn) as connection:
         records = Records(connection, Host(UUID.format(900 + number), name, address, f"{name}.example.com"))
         records.write([{"kind": kind, "name": one["name"], "storage": None, "asked": None, "found": one} for kind, one in found])
-        records.write_addresses(machines)
+        write_addresses(records, machines)
 
 
 def test_machines_of_the_database(dsn, listed):

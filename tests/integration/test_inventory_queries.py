@@ -15,10 +15,13 @@ import yaml
 from results import results
 
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
-from ansible_collections.intake.vms.plugins.plugin_utils.ask import kinds, queries
+from ansible_collections.intake.vms.plugins.plugin_utils.ask import queries, relations
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds import columns
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.machines import write_addresses
 from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import Ledger
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 UUID = "00000000-0000-4000-8000-{:012d}"
 GIB = 1 << 30
@@ -58,7 +61,7 @@ def fill(connection, dsn):
     ]
     records = Records(connection, hosts[0])
     records.write([entry("storage", {**NFS, "uuid": UUID.format(800)}), *files, *(entry("vm", one) for one in machines)])
-    records.write_addresses(machines)
+    write_addresses(records, machines)
     others = [machine(4, EVIL, "paused"), machine(5, PERCENT)]
     records = Records(connection, hosts[1])
     records.write([entry("storage", {**NFS, "uuid": UUID.format(801), "allocation": 50 * GIB}), *(entry("vm", one) for one in others)])
@@ -136,14 +139,14 @@ def names(result):
 
 def test_every_column_of_every_table_can_be_asked_for(ask, dsn):
     renamed = {("operations", "host_name"): "host"}
-    for kind, known in kinds.KINDS.items():
+    for kind, known in relations.relations().items():
         about = "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'intake' AND table_name = %s"
         there = {renamed.get((kind, name), name) for name in names(ask(sql=about, params=[kind]))}
         assert there and there <= set(known.columns), kind
         result = ask(kind, fields=list(known.columns))
         assert result["rows"] and json.loads(json.dumps(result)) == result
         for name in known.columns:
-            assert ask(kind, fields=[name], sort=[f"-{name}"], filters={name: None if known.columns[name][0] != kinds.LABELS else {"x": None}}) is not None
+            assert ask(kind, fields=[name], sort=[f"-{name}"], filters={name: None if known.columns[name][0] != columns.LABELS else {"x": None}}) is not None
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_names_instead_of_numbers(ask):
     assert (card["vm"], card["host"], card["mac"]) == ("db", "hv1", "52:54:00:ab:00:03")
     assert [row["vm"] for row in ask("interfaces", filters={"mac": {"like": "52:54:00:AB:00:01"}})["rows"]] == ["web1"]
     assert names(ask("hosts", filters={"names": "hv2"})) == ["hv2"]
-    assert not any(name.endswith("_id") for kind in kinds.KINDS.values() for name in kind.fields)
+    assert not any(name.endswith("_id") for kind in relations.relations().values() for name in kind.fields)
 
 
 def test_the_journal(ask):

@@ -16,7 +16,10 @@ from recorded import Recorded, until
 from ansible_collections.intake.vms.plugins.module_utils.errors import IntakeError
 from ansible_collections.intake.vms.plugins.plugin_utils.compare import survey
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.machines import disk_paths
+from ansible_collections.intake.vms.plugins.plugin_utils.record.ledger import orphans
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 
 @pytest.fixture
@@ -149,7 +152,7 @@ def test_names_of_files_that_are_no_texts_are_kept_as_far_as_they_can(recorded):
         assert recorded.rows("SELECT name, size FROM volumes ORDER BY size") == [("a?", 1), ("b\ufffd", 2), ("c", 3)]
         records.write([{"kind": "volume", "name": "a\udc80", "storage": "s", "asked": None, "found": None}])
         records.write([{"kind": kind, "name": "x\udc80\0", "storage": None, "asked": None, "found": None} for kind in ("vm", "storage")])
-        assert recorded.rows("SELECT name FROM volumes ORDER BY name") == ["b\ufffd", "c"] and records.disk_paths(["\udc80"]) == []
+        assert recorded.rows("SELECT name FROM volumes ORDER BY name") == ["b\ufffd", "c"] and disk_paths(records, ["\udc80"]) == []
 
 
 def test_nothing_is_written_of_a_storage_that_is_not_known(recorded):
@@ -168,7 +171,7 @@ def test_open_entries_are_of_the_host_and_the_kinds_that_were_looked_at(recorded
         for host, kind, name, session in ((mine.id, "vm", "lost", 0), (None, "vm", "new", 0), (other.id, "vm", "elsewhere", 0), (mine.id, "image", "i", 0)):
             connection.execute(opened, (host, kind, [name], session))
         connection.execute(opened, (mine.id, "vm", ["alive"], connection.info.backend_pid))
-        assert [one["names"] for one in survey.orphans(connection, mine.id, ["vm"])] == [["lost"], ["new"]]
+        assert [one["names"] for one in orphans(connection, mine.id, ["vm"])] == [["lost"], ["new"]]
         seen = survey.Survey({}, [], [])
         for kinds, synced in ((["storage", "vm"], False), (["storage", "volume", "image", "vm"], True)):
             survey.take_in(Records(connection, Host(mine.uuid, "hv1")), [], seen, kinds, [])

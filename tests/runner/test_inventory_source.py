@@ -12,7 +12,9 @@ import pytest
 from postgres import Postgres
 
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
-from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Host, Records, entry
+from ansible_collections.intake.vms.plugins.plugin_utils.hosts import Host
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds.kind import entry
+from ansible_collections.intake.vms.plugins.plugin_utils.record.records import Records
 
 UUID = "00000000-0000-4000-8000-{:012d}"
 SOURCE = "plugin: intake.vms.intake\nprefer: [10.0.0.0/8]\ncompose: {size: intake_memory // 1048576}\n"

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils.compare import drift, export
+from ansible_collections.intake.vms.plugins.filter.options import options
+from ansible_collections.intake.vms.plugins.plugin_utils.compare import drift
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds import KINDS
 
 DISK = {"device": "disk", "path": "/s/web1.qcow2", "bus": "virtio", "cache": None, "target": "vda", "format": "qcow2", "iops": 200}
 VM = {"name": "web1", "uuid": "1", "state": "running", "memory": 2 << 30, "maximum_memory": (2 << 30) + 1, "cpus": 2, "labels": {}, "tpm": False}
@@ -59,7 +61,7 @@ def test_a_machine_as_options():
     nic = {"type": "network", "source": "default", "mac": "52:54:00:00:00:01", "model": "virtio", "vlan": None, "link": "up", "target": "vnet3"}
     drive = {"device": "cdrom", "path": None, "bus": "sata", "read_only": True, "target": "sda"}
     found = {**VM, "disks": {"root": DISK, "sda": drive}, "interfaces": {"lan": nic}}
-    said = export.options("vm", {**found, "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "(not shown)"}}, [STORAGE])
+    said = KINDS["vm"].as_options({**found, "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "(not shown)"}}, [STORAGE])
     assert said["memory"] == "2GiB" and said["maximum_memory"] == str((2 << 30) + 1) and said["state"] == "running" and "uuid" not in said
     assert said["disks"][0] == {"name": "root", "device": "disk", "bus": "virtio", "iops": 200, "storage": "fast", "volume": "web1.qcow2"}
     assert said["disks"][1] == {"name": "sda", "device": "cdrom", "bus": "sata", "read_only": True}
@@ -70,16 +72,16 @@ def test_a_machine_as_options():
 @pytest.mark.parametrize("kind, bus, nic", [("direct", "fdc", {}), ("user", "virtio", {"user": True}), ("bridge", "usb", {"bridge": "br0"})])
 def test_what_no_option_can_say_is_left_out(kind, bus, nic):
     found = {**VM, "state": "crashed", "disks": {"a": {**DISK, "path": "/elsewhere/x", "bus": bus}}, "interfaces": {"n": {"type": kind, "source": "br0"}}}
-    said = export.options("vm", found, [STORAGE])
+    said = KINDS["vm"].as_options(found, [STORAGE])
     assert "state" not in said and said["graphics"] == {"type": "none"} and said["interfaces"] == [{"name": "n", **nic}]
     assert said["disks"][0].get("bus") == (None if bus == "fdc" else bus) and "volume" not in said["disks"][0]
 
 
 def test_storages_and_files_as_options():
-    assert export.options("storage", STORAGE) == {"name": "fast", "type": "localfs", "path": "/s", "autostart": True, "labels": {"tier": "ssd"}}
-    assert export.options("storage", {**STORAGE, "device": "/dev/x", "fs": "xfs"})["device"] == "/dev/x"
-    assert not export.is_kept("storage", {**STORAGE, "type": "logical"})
+    assert KINDS["storage"].as_options(STORAGE) == {"name": "fast", "type": "localfs", "path": "/s", "autostart": True, "labels": {"tier": "ssd"}}
+    assert KINDS["storage"].as_options({**STORAGE, "device": "/dev/x", "fs": "xfs"})["device"] == "/dev/x"
+    assert not KINDS["storage"].is_kept({**STORAGE, "type": "logical"})
     volume = {"name": "v", "storage": "fast", "size": 3 << 20, "format": "vmdk", "labels": {}, "read_only": False, "users": []}
-    assert export.options("volume", volume) == {"name": "v", "storage": "fast", "size": "3MiB", "read_only": False}
-    with pytest.raises(Refused, match="is not a kind"):
-        export.options("network", {})
+    assert KINDS["volume"].as_options(volume) == {"name": "v", "storage": "fast", "size": "3MiB", "read_only": False}
+    with pytest.raises(AnsibleFilterError, match="is not a kind"):
+        options([], "network")

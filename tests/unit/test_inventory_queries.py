@@ -17,7 +17,8 @@ import yaml
 
 from ansible_collections.intake.vms.plugins.doc_fragments.inventory_query import ModuleDocFragment
 from ansible_collections.intake.vms.plugins.module_utils.errors import Refused
-from ansible_collections.intake.vms.plugins.plugin_utils.ask import conditions, kinds, queries
+from ansible_collections.intake.vms.plugins.plugin_utils.ask import conditions, queries, relations
+from ansible_collections.intake.vms.plugins.plugin_utils.kinds import columns
 
 INJECTION = "x'); DROP TABLE vms; --"
 
@@ -85,18 +86,18 @@ def test_filters_that_are_none(filters, word, told):
     assert refused.value.reason == word and told in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", relations.relations())
 def test_no_value_is_in_the_text_of_a_statement(kind):
-    for name, (of, _expression) in kinds.KINDS[kind].columns.items():
-        if of in (kinds.TEXT, kinds.LIST, kinds.LABELS):
-            wanted = {INJECTION: INJECTION} if of == kinds.LABELS else [INJECTION, None]
+    for name, (of, _expression) in relations.relations()[kind].columns.items():
+        if of in (columns.TEXT, columns.LIST, columns.LABELS):
+            wanted = {INJECTION: INJECTION} if of == columns.LABELS else [INJECTION, None]
             text, parameters = statement(kind=kind, filters={name: wanted})
             assert "DROP" not in text and INJECTION in parameters.values()
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", relations.relations())
 def test_a_kind_has_what_it_shows_and_sorts_by(kind):
-    known = kinds.KINDS[kind]
+    known = relations.relations()[kind]
     assert {*known.fields, *(name.removeprefix("-") for name in known.sort)} <= set(known.columns)
 
 
@@ -122,16 +123,16 @@ def test_options_of_ad_hoc_words():
 @pytest.mark.parametrize(
     ("of", "written", "read"),
     [
-        (kinds.BYTES, "1.5 KiB", 1536),
-        (kinds.BYTES, 0, 0),
-        (kinds.NUMBER, 12.5, Decimal("12.5")),
-        (kinds.FLAG, "yes", True),
-        (kinds.MAC, "52-54-00-AB-cd-EF", "52:54:00:ab:cd:ef"),
-        (kinds.UUID, "6F2D1C1E5D3F4A659D5F0C8F6A0B7A11", "6f2d1c1e-5d3f-4a65-9d5f-0c8f6a0b7a11"),
-        (kinds.TIME, "2026-01-31", datetime(2026, 1, 31, tzinfo=timezone.utc)),
-        (kinds.TIME, "2026-01-31 12:30:00.500", datetime(2026, 1, 31, 12, 30, 0, 500000, tzinfo=timezone.utc)),
-        (kinds.TIME, "2026-01-31T12:30:00Z", datetime(2026, 1, 31, 12, 30, tzinfo=timezone.utc)),
-        (kinds.TIME, "2026-01-31T12:30:00+02:00", datetime(2026, 1, 31, 10, 30, tzinfo=timezone.utc)),
+        (columns.BYTES, "1.5 KiB", 1536),
+        (columns.BYTES, 0, 0),
+        (columns.NUMBER, 12.5, Decimal("12.5")),
+        (columns.FLAG, "yes", True),
+        (columns.MAC, "52-54-00-AB-cd-EF", "52:54:00:ab:cd:ef"),
+        (columns.UUID, "6F2D1C1E5D3F4A659D5F0C8F6A0B7A11", "6f2d1c1e-5d3f-4a65-9d5f-0c8f6a0b7a11"),
+        (columns.TIME, "2026-01-31", datetime(2026, 1, 31, tzinfo=timezone.utc)),
+        (columns.TIME, "2026-01-31 12:30:00.500", datetime(2026, 1, 31, 12, 30, 0, 500000, tzinfo=timezone.utc)),
+        (columns.TIME, "2026-01-31T12:30:00Z", datetime(2026, 1, 31, 12, 30, tzinfo=timezone.utc)),
+        (columns.TIME, "2026-01-31T12:30:00+02:00", datetime(2026, 1, 31, 10, 30, tzinfo=timezone.utc)),
     ],
 )
 def test_values_of_filters(of, written, read):
@@ -176,12 +177,12 @@ def test_lines_for_people():
     assert queries.lines([], [()], None) == []
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", relations.relations())
 def test_the_page_has_the_columns(kind):
     page = (Path(__file__).resolve().parents[2] / "docs" / "inventory_queries.md").read_text(encoding="utf-8")
     line = next(line for line in page.splitlines() if line.startswith(f"| `{kind}` |"))
     shown, besides = (re.findall("`([a-z_]+)`", cell) for cell in line.split("|")[2:4])
-    assert tuple(shown) == kinds.KINDS[kind].fields and {*shown, *besides} == set(kinds.KINDS[kind].columns)
+    assert tuple(shown) == relations.relations()[kind].fields and {*shown, *besides} == set(relations.relations()[kind].columns)
 
 
 @pytest.mark.parametrize("name", ["modules.intake_inventory_info", "lookup.intake_inventory"])
@@ -194,6 +195,6 @@ def test_the_documentation_has_the_options(name):
         spec = queries.SPEC[option]
         assert (words["type"], words.get("elements"), words.get("default")) == (spec["type"], spec.get("elements"), spec.get("default"))
     if "kind" in own:
-        assert own["kind"]["choices"] == list(kinds.KINDS)
+        assert own["kind"]["choices"] == list(relations.relations())
     else:
-        assert all(f"C({kind})" in str(own["_terms"]) for kind in kinds.KINDS)
+        assert all(f"C({kind})" in str(own["_terms"]) for kind in relations.relations())

@@ -15,7 +15,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ...module_utils.errors import Refused
 from ...module_utils.units import parse_size
 from ..database.client import json
-from .kinds import BYTES, FLAG, INTEGER, JSON, LABELS, LIST, MAC, NUMBER, TEXT, TIME, UUID, column
+from ..kinds.columns import BYTES, FLAG, INTEGER, JSON, LABELS, LIST, MAC, NUMBER, TEXT, TIME, UUID
+from .relations import column
 
 ORDERED = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 NEGATED = {"ne": "eq", "not_like": "like"}

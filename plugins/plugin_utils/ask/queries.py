@@ -19,9 +19,10 @@ from ...module_utils.units import check_seconds
 from ..arguments import validated
 from ..database import schema
 from ..database.client import binding, connected, json, plain, required, sentences
+from ..kinds.columns import BYTES
 from ..table import table
 from .conditions import Parameters, conditions
-from .kinds import BYTES, KINDS, column
+from .relations import column, relations
 
 LIMIT, MOST = 1000, 1_000_000  # rows
 WIDEST = 60  # characters of a cell in the table for people
@@ -47,8 +48,8 @@ RULES = {
 def options(given):
     """The options of a task or a lookup, with defaults; Refused for those that are none."""
     asked = validated(SPEC, given, **RULES)
-    if asked["kind"] is not None and asked["kind"] not in KINDS:
-        raise Refused(f"kind: there is no {asked['kind']!r}; there are {', '.join(KINDS)}", "unknown_kind")
+    if asked["kind"] is not None and asked["kind"] not in relations():
+        raise Refused(f"kind: there is no {asked['kind']!r}; there are {', '.join(relations())}", "unknown_kind")
     if not 1 <= asked["limit"] <= MOST:
         raise Refused(f"limit: {asked['limit']} is out of range; it is 1 to {MOST} rows", "invalid_limit")
     check_seconds(asked["timeout"])
@@ -76,13 +77,13 @@ def ask(dsn, asked, purpose):
 def statement(asked):
     """(SELECT of a kind, parameters)."""
     kind, parameters = asked["kind"], Parameters()
-    fields = list(dict.fromkeys(asked["fields"] or KINDS[kind].fields))
+    fields = list(dict.fromkeys(asked["fields"] or relations()[kind].fields))
     chosen = ", ".join(f'{column(kind, name, "fields")[1]} AS "{name}"' for name in fields)
     wanted = " AND ".join(conditions(kind, asked["filters"] or {}, parameters))
-    order = [*(asked["sort"] or ()), *KINDS[kind].sort]
+    order = [*(asked["sort"] or ()), *relations()[kind].sort]
     sort = ", ".join(f"{column(kind, name.removeprefix('-'), 'sort')[1]} {'DESC' if name.startswith('-') else 'ASC'} NULLS LAST" for name in order)
     where = f" WHERE {wanted}" if wanted else ""
-    return f"SELECT {chosen} FROM {KINDS[kind].source}{where} ORDER BY {sort} LIMIT {parameters.add(asked['limit'] + 1)}", parameters
+    return f"SELECT {chosen} FROM {relations()[kind].source}{where} ORDER BY {sort} LIMIT {parameters.add(asked['limit'] + 1)}", parameters
 
 
 PARAMETERS = "params: write a list of values for %s, or a dictionary for %(name)s"

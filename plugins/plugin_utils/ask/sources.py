@@ -15,7 +15,7 @@ from ...module_utils.errors import IntakeError
 from ...module_utils.host import bounded
 from ..database import schema
 from ..database.client import connected, sentences
-from ..record.machines import addresses_of
+from ..kinds.machines import addresses_of
 
 DEFINED = ("autostart", "description", "labels", "cpus", "maximum_cpus", "memory", "maximum_memory", "virt_type", "machine", "firmware")
 DEVICES = ("disks", "interfaces")

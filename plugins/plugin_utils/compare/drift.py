@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..record.machines import lasting
+from ..kinds import KINDS
 
 COLUMNS = {
     "KIND": "kind",
@@ -25,8 +25,8 @@ def compare(rows, entries):
 
     `rows` are dicts with kind, storage, name, asked, recorded and recorded_at; `entries` what was found, as Records takes them.
     """
-    known = {place(row): row for row in rows}
-    found = {place(entry): entry for entry in entries}
+    known = {resource_key(row): row for row in rows}
+    found = {resource_key(entry): entry for entry in entries}
     drift = []
     for key in sorted(set(known) | set(found)):
         row, entry = known.get(key), found.get(key)
@@ -38,14 +38,14 @@ def compare(rows, entries):
     return drift
 
 
-def place(one):
+def resource_key(one):
     """What identifies a resource on a host."""
     return (one["kind"], one["storage"] or "", one["name"])
 
 
 def fields(row, found):
     """The fields of one resource that differ."""
-    recorded, now = (flat(lasting(row["kind"], state)) for state in (row["recorded"], found))
+    recorded, now = (flat(KINDS[row["kind"]].lasting(state)) for state in (row["recorded"], found))
     names = sorted(name for name in set(recorded) | set(now) if recorded.get(name) != now.get(name))
     return [{"field": name, "asked": asked(row["asked"], name.split(".")), "recorded": recorded.get(name), "found": now.get(name)} for name in names]
 

@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass, field
 
 from ...module_utils.errors import Refused
-from ..record.records import KINDS, drop_unused, hold_storages
-from .survey import orphans
+from ..kinds import KINDS
+from ..kinds.storage import drop_unused, hold_storages
+from ..record.ledger import orphans
 
 FIND = """SELECT word, hosts.id, uuid::text, hosts.name, hostname, synced_at FROM unnest(%s::text[]) AS word JOIN hosts ON hosts.name = word
     OR uuid::text = lower(word) OR EXISTS (SELECT FROM host_names WHERE host_id = hosts.id AND host_names.name = word) ORDER BY hosts.id"""

@@ -8,23 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...module_utils.errors import IntakeError
-from ..record.records import KINDS, entry
+from ..kinds import KINDS
+from ..kinds.kind import entry
 from . import drift
 
-ARGUMENTS = {"vm": {"gather": ["addresses"]}}
-ROWS = {
-    "storage": """SELECT 'storage', NULL, name, asked, recorded, recorded_at FROM host_storages WHERE host_id = %s""",
-    "volume": """SELECT 'volume', host_storages.name, volumes.name, volumes.asked, volumes.recorded, volumes.recorded_at
-        FROM volumes JOIN host_storages USING (storage_id) WHERE host_id = %s""",
-    "image": """SELECT 'image', host_storages.name, images.name, images.asked, images.recorded, images.recorded_at
-        FROM images JOIN host_storages USING (storage_id) WHERE host_id = %s""",
-    "vm": """SELECT 'vm', NULL, name, asked, recorded, recorded_at FROM vms WHERE host_id = %s""",
-}
 FIELDS = ("kind", "storage", "name", "asked", "recorded", "recorded_at")
-ORPHANS = """SELECT id, module, names, controller_user, controller, started_at FROM operations
-    WHERE status = 'started' AND kind = ANY(%s)
-    AND (host_id = %s OR host_id IS NULL AND host_name IN (SELECT name FROM host_names WHERE host_names.host_id = %s))
-    AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = session AND coalesce(backend_start <= started_at, true)) ORDER BY id"""
 ORPHANED = "its end was not seen; what the host had later was taken in"
 
 
@@ -39,7 +27,7 @@ class Survey:
 
     def hides(self, one):
         """True for a row or an entry of which nothing is said."""
-        return one["storage"] in self.unseen or drift.place(one) in self.unread
+        return one["storage"] in self.unseen or drift.resource_key(one) in self.unread
 
     def missed(self):
         """What could not be looked into, in words."""
@@ -50,10 +38,10 @@ def survey(call, kinds, uri):
     """Ask a host through `call(module, arguments)`, the storages first. Raises IntakeError with a module's own words."""
     entries, hypervisor, unseen, unread = [], None, set(), set()
     for kind in kinds:
-        result = call(f"intake_{kind}_info", {"uri": uri, **ARGUMENTS.get(kind, {})})
+        result = call(KINDS[kind].info, {"uri": uri, **KINDS[kind].arguments})
         if result.get("failed") or result.get("unreachable"):
             raise IntakeError(result.get("msg", "the host is not reached"), result.get("reason", "unreachable"))
-        hypervisor, found = result["hypervisor"], result[f"{kind}s"]
+        hypervisor, found = result["hypervisor"], result[KINDS[kind].plural]
         if kind == "storage":
             unseen |= {one["name"] for one in found if one["health"]["status"] != "ok"}
         for one in result.get("unreadable", ()):
@@ -68,7 +56,7 @@ def survey(call, kinds, uri):
 
 def rows_of(connection, host_id, kinds):
     """What the inventory has of a host."""
-    found = [row for kind in kinds for row in connection.execute(ROWS[kind], (host_id,))]
+    found = [row for kind in kinds for row in connection.execute(KINDS[kind].rows, (host_id,))]
     return [dict(zip(FIELDS, row)) for row in found]
 
 
@@ -79,21 +67,13 @@ def differences(rows, seen, ignored):
     return [one for one in drift.compare(visible, found) if one["field"] not in ignored]
 
 
-def orphans(connection, host_id, kinds):
-    """The journal's entries of a host, about these kinds, whose end nobody saw: their session with the database is gone.
-
-    The times of other users' sessions are hidden from a role without pg_read_all_stats: those count as being there.
-    """
-    names = ("id", "module", "names", "controller_user", "controller", "started_at")
-    return [dict(zip(names, row)) for row in connection.execute(ORPHANS, (kinds, host_id, host_id))]
-
-
 def take_in(records, rows, seen, kinds, open_entries):
     """Write what a host has, forget what it has no more, and end what was left open; in a transaction of the caller's."""
-    there = {drift.place(one) for one in seen.entries}
-    gone = [row for row in rows if drift.place(row) not in there and not seen.hides(row)]
+    there = {drift.resource_key(one) for one in seen.entries}
+    gone = [row for row in rows if drift.resource_key(row) not in there and not seen.hides(row)]
     records.write(seen.entries + [entry(row["kind"], row["name"], row["storage"]) for row in gone])
-    records.write_addresses([one["found"] for one in seen.entries if one["kind"] == "vm"])
+    for kind in kinds:
+        KINDS[kind].write_passing(records, [one["found"] for one in seen.entries if one["kind"] == kind])
     if set(kinds) == set(KINDS):
         records.connection.execute("UPDATE hosts SET synced_at = now() WHERE id = %s", (records.host.id,))
     records.connection.execute(

@@ -17,6 +17,12 @@ CHANNEL = "intake_vms"
 CALL = "SELECT key, shared, CASE WHEN shared THEN {0}_shared(key) ELSE {0}(key) END FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (key, shared)"
 
 
+ORPHANS = """SELECT id, module, names, controller_user, controller, started_at FROM operations
+    WHERE status = 'started' AND kind = ANY(%s)
+    AND (host_id = %s OR host_id IS NULL AND host_name IN (SELECT name FROM host_names WHERE host_names.host_id = %s))
+    AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = session AND coalesce(backend_start <= started_at, true)) ORDER BY id"""
+
+
 class Ledger:
     """One connection, for one call of one module on one host."""
 
@@ -107,3 +113,12 @@ class Ledger:
 def key_of(words):
     """A signed 64-bit number for a lock."""
     return int.from_bytes(hashlib.sha256(f"intake.vms/{words}".encode()).digest()[:8], "big", signed=True)
+
+
+def orphans(connection, host_id, kinds):
+    """The journal's entries of a host, about these kinds, whose end nobody saw: their session with the database is gone.
+
+    The times of other users' sessions are hidden from a role without pg_read_all_stats: those count as being there.
+    """
+    names = ("id", "module", "names", "controller_user", "controller", "started_at")
+    return [dict(zip(names, row)) for row in connection.execute(ORPHANS, (kinds, host_id, host_id))]

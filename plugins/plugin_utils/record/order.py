@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...module_utils.errors import Refused
 from ...module_utils.flow.runner import HIDDEN, hidden, said, secrets_of, writing_spec
 from ..arguments import validated
-from .records import entry
+from ..kinds.kind import entry
 
 
 @dataclass

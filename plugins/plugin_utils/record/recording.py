@@ -15,12 +15,13 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ...module_utils.errors import IntakeError, NotReachable, Refused
 from ...module_utils.flow.runner import CONNECTION, HIDDEN
-from ..compare.export import options
 from ..controller import Controller, warned
 from ..database.client import connected, sentences
+from ..kinds import KINDS
+from ..kinds.kind import entry
 from .ledger import Ledger
 from .order import entries_of, order_of
-from .records import Records, entry
+from .records import Records
 
 POLICY = "intake_inventory_policy"
 POLICIES = ("required", "best_effort")
@@ -116,8 +117,8 @@ class Recording(Controller):
         """Entries of the host's storages where something is in one that the inventory does not know yet."""
         if not records.lacks_storages(entries):
             return []
-        found = self.info("storage", {}, task_vars)["storages"]
-        return [entry("storage", one["name"], found=one) for one in found]
+        found = self.info("storage", {}, task_vars)
+        return [entry("storage", one["name"], found=one) for one in found["storages"]]
 
     def companions(self, records, entries, result, task_vars):
         """Entries of what the module changed beside that which it was asked for."""
@@ -126,9 +127,9 @@ class Recording(Controller):
     def info(self, kind, arguments, task_vars):
         """What an info module tells of the host that the task is about. Raises IntakeError with the module's words."""
         uri = self._task.args.get("uri", CONNECTION["uri"]["default"])
-        result = self.call(f"intake_{kind}_info", {"uri": uri, **arguments}, task_vars)
+        result = self.call(KINDS[kind].info, {"uri": uri, **arguments}, task_vars)
         if result.get("failed") or result.get("unreachable"):
-            raise IntakeError(f"intake_{kind}_info: {result.get('msg', 'the host is not reached')}", result.get("reason", "unreachable"))
+            raise IntakeError(f"{KINDS[kind].info}: {result.get('msg', 'the host is not reached')}", result.get("reason", "unreachable"))
         return result
 
     def end(self, ledger, work):
@@ -165,7 +166,7 @@ def adopted(one, records):
         return one
     storages = [{"name": name, "path": path} for name, (_id, path) in records.known.items()]
     said = {key: value for key, value in one["asked"].items() if key != "adopt"}
-    return {**one, "asked": {**options(one["kind"], one["found"], storages), **said}}
+    return {**one, "asked": {**KINDS[one["kind"]].as_options(one["found"], storages), **said}}
 
 
 def write(ledger, host, entries, order, result, fault=None):

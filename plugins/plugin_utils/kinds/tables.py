@@ -57,36 +57,3 @@ class Table:
         """Rows of which nothing is there."""
         if rows:
             connection.execute(self.insert(), (json(rows),))
-
-
-FIGURES = {"capacity": "bigint", "allocation": "bigint", "available": "bigint"}
-STORAGES = Table("storages", ("identity",), {"identity": "text", "name": "text", "type": "text", "server": "text", "export": "text", **WORDS})
-HOST_STORAGES = Table(
-    "host_storages",
-    ("host_id", "name"),
-    {"host_id": "bigint", "storage_id": "bigint", "name": "text", "state": "text", "path": "text", "autostart": "boolean", **ASKED},
-)
-FILES = {"storage_id": "bigint", "name": "text", "format": "text", "size": "bigint", "source": "text", **WORDS, **ASKED}
-VOLUMES = Table("volumes", ("storage_id", "name"), {**FILES, "backing": "text"})
-IMAGES = Table("images", ("storage_id", "name"), {**FILES, "checksum": "text"})
-VMS = Table(
-    "vms",
-    ("host_id", "uuid"),
-    {
-        "host_id": "bigint",
-        "uuid": "uuid",
-        "name": "text",
-        "state": "text",
-        "cpus": "integer",
-        "memory": "bigint",
-        "autostart": "boolean",
-        **WORDS,
-        **ASKED,
-    },
-)
-DISKS = Table(
-    "disks",
-    ("vm_id", "name"),
-    {"vm_id": "bigint", "name": "text", "device": "text", "target": "text", "bus": "text", "path": "text", "storage_id": "bigint"},
-)
-INTERFACES = Table("interfaces", ("vm_id", "name"), {"vm_id": "bigint", "name": "text", "mac": "macaddr", "type": "text", "source": "text", "model": "text"})
