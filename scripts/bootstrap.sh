@@ -3,6 +3,7 @@
 #
 #   BOOTSTRAP_PACKAGES      distribution packages that are needed beside Python
 #   BOOTSTRAP_REQUIREMENTS  files of Python requirements beside ansible-core
+#   BOOTSTRAP_PINS          instead of them a file of tests/pin.sh, which has them and ansible-core with their hashes
 #   BOOTSTRAP_CORE          a version of ansible-core, such as 2.16; by default the newest that is supported and runs here
 #
 # Afterwards `as_root` runs a command as root, `ansible-playbook` and the rest are on PATH, and ANSIBLE_COLLECTIONS_PATH
@@ -29,24 +30,29 @@ install_packages() {
     fail "apt-get could not install ${missing[*]}."
 }
 
-newest_core() {
-  case "$(/usr/bin/python3 -c 'import sys; print("%d%02d" % sys.version_info[:2])')" in
+newest_core() { # PYTHON, such as 311
+  case "$1" in
     308 | 309) fail "ansible-core 2.16 and newer need Python 3.10; this machine has an older one." ;;
     310) echo 2.17 ;;
     *) echo 2.19 ;;
   esac
 }
 
-make_environment() {
-  local core="${BOOTSTRAP_CORE:-$(newest_core)}" folder="$1" wanted stamp file
-  wanted="$(for file in ${BOOTSTRAP_REQUIREMENTS:-}; do cat "$file"; done; echo "$core")"
+make_environment() { # FOLDER
+  local folder="$1" core wanted stamp file arguments
+  core="${BOOTSTRAP_CORE:-$(newest_core "$(/usr/bin/python3 -c 'import sys; print("%d%02d" % sys.version_info[:2])')")}" || exit
+  wanted="$(for file in ${BOOTSTRAP_REQUIREMENTS:-} ${BOOTSTRAP_PINS:-}; do cat "$file"; done; echo "$core")"
   stamp="$folder/stamp-$(printf '%s' "$wanted" | sha256sum | cut -c1-16)"
   [ -e "$stamp" ] && return 0
   say "Making a Python environment with ansible-core $core in $folder"
+  arguments=("ansible-core==$core.*")
+  for file in ${BOOTSTRAP_REQUIREMENTS:-}; do arguments+=(-r "$file"); done
+  if [ -n "${BOOTSTRAP_PINS:-}" ]; then # anew, so that nothing is there but what is pinned
+    arguments=(--require-hashes -r "$BOOTSTRAP_PINS")
+    [ ! -e "$folder" ] || as_root rm -rf "$folder"
+  fi
   mkdir -p "$(dirname "$folder")"
   [ -x "$folder/bin/python" ] || /usr/bin/python3 -m venv --system-site-packages "$folder" || fail "python3 -m venv failed."
-  local arguments=("ansible-core==$core.*")
-  for file in ${BOOTSTRAP_REQUIREMENTS:-}; do arguments+=(-r "$file"); done
   if "$folder/bin/python" -m pip install -q --disable-pip-version-check uv >/dev/null 2>&1; then
     "$folder/bin/uv" pip install -q --python "$folder/bin/python" "${arguments[@]}" 2>/dev/null && touch "$stamp" && return 0
   fi
@@ -61,9 +67,10 @@ show_collection() {
 
 BOOTSTRAP_HOME="${XDG_CACHE_HOME:-$HOME/.cache}/intake.vms/$(printf '%s' "$PWD" | sha256sum | cut -c1-12)"
 install_packages
-make_environment "$BOOTSTRAP_HOME/venv${BOOTSTRAP_CORE:+-$BOOTSTRAP_CORE}"
+BOOTSTRAP_VENV="$BOOTSTRAP_HOME/venv${BOOTSTRAP_CORE:+-$BOOTSTRAP_CORE}${BOOTSTRAP_PINS:+-pinned}"
+make_environment "$BOOTSTRAP_VENV"
 show_collection "$BOOTSTRAP_HOME/collections"
 export BOOTSTRAP_HOME
 export ANSIBLE_COLLECTIONS_PATH="$BOOTSTRAP_HOME/collections"
 # Only the environment and the system: version managers put wrappers on PATH that answer for Pythons that are not there.
-export PATH="$BOOTSTRAP_HOME/venv${BOOTSTRAP_CORE:+-$BOOTSTRAP_CORE}/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+export PATH="$BOOTSTRAP_VENV/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-BOOTSTRAP_CORE=2.16 BOOTSTRAP_REQUIREMENTS=tests/requirements-oldest.txt
+BOOTSTRAP_CORE=2.16 BOOTSTRAP_PINS=tests/constraints-oldest.txt
 # shellcheck source=scripts/bootstrap.sh
 source scripts/bootstrap.sh
 export PYTHONPATH="$ANSIBLE_COLLECTIONS_PATH"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit
 
 STAGES=(lint sanity unit oldest integration runner molecule lab nfs)
 ON_REQUEST=(lab_all) # all on two emulated hypervisors over SSH, of which lab and nfs have the most: slow, so only by name
-BOOTSTRAP_REQUIREMENTS=tests/requirements.txt
+BOOTSTRAP_PINS=tests/constraints.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
  ovmf swtpm swtpm-tools mmdebstrap cpio iproute2 git openssh-client shellcheck sudo postgresql"
