@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# All tests, from nothing: prepares the machine, runs the stages named as arguments (all by default), sums up in the last line.
+# The tests, from nothing: prepares the machine, runs the stages named as arguments (STAGES without any, ALL for "all"), sums up in the last line.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-STAGES=(lint sanity unit oldest integration runner molecule lab nfs)
-ON_REQUEST=(lab_all) # all on two emulated hypervisors over SSH, of which lab and nfs have the most: slow, so only by name
+STAGES=(lint sanity unit oldest integration runner molecule lab)
+ALL=(lint sanity unit oldest integration runner molecule lab_all nfs)
+ON_REQUEST=(lab_all nfs) # slow, so only by name
 BOOTSTRAP_PINS=tests/constraints.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
@@ -13,7 +14,7 @@ BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-
 source scripts/bootstrap.sh
 
 OUTPUT="$BOOTSTRAP_HOME/test-output"
-PASSED=0 FAILED=0 STARTED=()
+PASSED=0 FAILED=0 SKIPPED=0 STARTED=() ROWS=()
 rm -f "$OUTPUT"/*.xml
 mkdir -p "$OUTPUT"
 export ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0 ANSIBLE_NOCOLOR=1 PY_COLORS=0 LC_ALL=C.UTF-8
@@ -30,18 +31,6 @@ check() { # a tool that passes or fails as one
   fi
 }
 
-count() { # the tests in a JUnit file
-  python - "$1" <<'PYTHON'
-import sys
-from xml.etree import ElementTree
-
-suites = list(ElementTree.parse(sys.argv[1]).getroot().iter("testsuite"))
-total, skipped = (sum(int(suite.get(key, 0)) for suite in suites) for key in ("tests", "skipped"))
-bad = sum(int(suite.get(key, 0)) for suite in suites for key in ("failures", "errors"))
-print(total - bad - skipped, bad)
-PYTHON
-}
-
 tests() { # pytest, each test counted
   local name="$1" code
   shift
@@ -53,12 +42,19 @@ tests() { # pytest, each test counted
 
 add() { # NAME CODE: the tests in its JUnit file, or one failure where pytest did not come to its end
   local counts
-  if [ -e "$OUTPUT/$1.xml" ] && [ "$2" -le 1 ]; then
-    read -r -a counts < <(count "$OUTPUT/$1.xml")
-    PASSED=$((PASSED + counts[0])) FAILED=$((FAILED + counts[1]))
+  if [ -e "$OUTPUT/$1.xml" ] && [ "$2" -le 1 ] && read -r -a counts < <(python tests/report.py count "$OUTPUT/$1.xml"); then
+    PASSED=$((PASSED + counts[0])) FAILED=$((FAILED + counts[1])) SKIPPED=$((SKIPPED + counts[2]))
   else
     FAILED=$((FAILED + 1))
   fi
+}
+
+perform() { # STAGE: with a row for the table
+  local start=$SECONDS passed=$PASSED failed=$FAILED skipped=$SKIPPED
+  say "--- $1"
+  "stage_$1"
+  say "--- $1 took $((SECONDS - start)) s"
+  ROWS+=("$1 $((SECONDS - start)) $((PASSED - passed)) $((FAILED - failed)) $((SKIPPED - skipped))")
 }
 
 # --- the machine -------------------------------------------------------------------------------------------------------
@@ -143,7 +139,7 @@ stage_oldest() { # where this Python runs it
   if python -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12))'; then
     check ansible-core-2.16 bash tests/oldest.sh
   else
-    say "  skipped ansible-core-2.16: it does not run on this Python"
+    SKIPPED=$((SKIPPED + 1)) && say "  skipped ansible-core-2.16: it does not run on this Python"
   fi
 }
 
@@ -183,15 +179,13 @@ stage_molecule() { start_libvirt; check molecule molecule_test provision --destr
 # -----------------------------------------------------------------------------------------------------------------------
 
 [ $# -gt 0 ] || set -- "${STAGES[@]}"
+[ "$*" != all ] || set -- "${ALL[@]}"
 for stage in "$@"; do
-  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]} ${ON_REQUEST[*]}"
+  declare -F "stage_$stage" >/dev/null || fail "there is no stage $stage; there are: ${STAGES[*]} ${ON_REQUEST[*]}, and all"
 done
-for stage in "$@"; do
-  say "--- $stage"
-  start=$SECONDS
-  "stage_$stage"
-  say "--- $stage took $((SECONDS - start)) s"
-done
+for stage in "$@"; do perform "$stage"; done
+say ""
+python tests/report.py table "$OUTPUT" "${ROWS[@]}"
 say ""
 say "$PASSED passed, $FAILED failed"
 [ "$FAILED" -eq 0 ]
