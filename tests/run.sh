@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit
 
 STAGES=(lint sanity unit oldest integration runner molecule lab)
 ALL=(lint sanity unit oldest integration runner molecule lab_all nfs)
-ON_REQUEST=(lab_all nfs) # slow, so only by name
+ON_REQUEST=(lab_all nfs coverage) # slow, so only by name
 BOOTSTRAP_PINS=tests/constraints.txt
 BOOTSTRAP_PACKAGES="libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils
  e2fsprogs xfsprogs btrfs-progs dosfstools mtools fdisk parted lvm2 mdadm cryptsetup-bin xorriso zstd xz-utils virtinst
@@ -15,6 +15,7 @@ source scripts/bootstrap.sh
 
 OUTPUT="$BOOTSTRAP_HOME/test-output"
 PASSED=0 FAILED=0 SKIPPED=0 STARTED=() ROWS=()
+PYTEST=(python -m pytest)
 rm -f "$OUTPUT"/*.xml
 mkdir -p "$OUTPUT"
 export ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0 ANSIBLE_NOCOLOR=1 PY_COLORS=0 LC_ALL=C.UTF-8
@@ -35,7 +36,7 @@ tests() { # pytest, each test counted
   local name="$1" code
   shift
   as_root env PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" PYTHONPATH="$ANSIBLE_COLLECTIONS_PATH" \
-    LC_ALL=C.UTF-8 python -m pytest -q -p no:cacheprovider --junit-xml="$OUTPUT/$name.xml" "$@"
+    LC_ALL=C.UTF-8 "${PYTEST[@]}" -q -p no:cacheprovider --junit-xml="$OUTPUT/$name.xml" "$@"
   code=$?
   add "$name" $code
 }
@@ -175,6 +176,9 @@ stage_nfs() { # what tests/integration says of storages, on NFS 4.2 and 3
 }
 
 stage_molecule() { start_libvirt; check molecule molecule_test provision --destroy never; }
+
+# shellcheck source=tests/coverage.sh
+source tests/coverage.sh
 
 # -----------------------------------------------------------------------------------------------------------------------
 
