@@ -15,7 +15,7 @@ import os
 from forking import Servers, forked, serve
 
 MODULES = "ansible_collections.intake.vms.plugins.modules"
-NAMES = [f"intake_{noun}{kind}" for noun in ("storage", "volume", "image", "vm") for kind in ("", "_info")]
+NAMES = [*(f"intake_{noun}{kind}" for noun in ("storage", "volume", "image", "vm") for kind in ("", "_info")), "intake_vm_migrate"]
 
 
 class Forks(Servers):
@@ -33,13 +33,18 @@ class Forks(Servers):
         """One module in one process of its own; one that was killed has failed, as under Ansible."""
         arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True, "_ansible_module_name": f"intake.vms.{name}"}
         _code, said, errors = self.ask(name, {"ANSIBLE_MODULE_ARGS": arguments})
-        try:
-            result = json.loads(said.strip().splitlines()[-1])
-        except (IndexError, ValueError):
-            result = {"failed": True, "msg": f"no result from {name}: {said}{errors}"}
-        if "warnings" in result:  # since ansible-core 2.19 objects, which the controller makes words of
-            result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in result["warnings"]]
-        return {"changed": False, **result}  # as Ansible adds it
+        return result_of(name, said, errors)
+
+
+def result_of(name, said, errors):
+    """What a module printed, as the controller makes it."""
+    try:
+        result = json.loads(said.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        result = {"failed": True, "msg": f"no result from {name}: {said}{errors}"}
+    if "warnings" in result:  # since ansible-core 2.19 objects, which the controller makes words of
+        result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in result["warnings"]]
+    return {"changed": False, **result}  # as Ansible adds it
 
 
 def perform(name, arguments):

@@ -64,7 +64,7 @@ answers() { as_root virsh -q -c qemu:///system uri >/dev/null 2>&1; }
 
 start_daemon() { # NAME: without systemd; its process ends with the tests
   local pid_file="$OUTPUT/$1.pid"
-  as_root "/usr/sbin/$1" -d -p "$pid_file" && STARTED+=("$pid_file")
+  as_root python3 tests/reaper.py "/usr/sbin/$1" -d -p "$pid_file" && STARTED+=("$pid_file")
 }
 
 start_libvirt() {

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ import golden_image as golden_images
 import pytest
 import shared_storage
 import tiny_guest as tiny_guests
+from acted import Actions
 from ansible_playbook import Playbooks
 from forked import Forks
 from http_source import http_source
@@ -104,13 +106,22 @@ def unrecorded(request, monkeypatch):
 
 @pytest.fixture(scope="session")
 def run_tasks(request):
-    """by_ansible, or the same by forks where Ansible takes too long."""
-    if not shared_storage.ASKED:
-        yield request.getfixturevalue("by_ansible")
-        return
-    forks = Forks(COLLECTIONS)
-    yield forks.run_tasks
+    """run_tasks((module, options, check), ...) -> the whole result of each, diff included, from modules in forks.
+
+    In every tenth test, and always in the same ones, the action plugins take part and record; they alone know files of the controller.
+    A call takes 0.1 s; see by_ansible.
+    """
+    forks, environment = Forks(COLLECTIONS), {} if shared_storage.ASKED else request.getfixturevalue("ansible_environment")
+    actions = Actions(environment)
+
+    def run(*calls):
+        test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+        dsn = environment.get("INTAKE_INVENTORY_DSN") if zlib.crc32(test.encode()) % 10 == 0 else None
+        return [actions.call(*call, dsn) if dsn or "src" in call[1] else forks.call(*call) for call in calls]
+
+    yield run
     forks.end()
+    actions.end()
 
 
 @pytest.fixture(scope="session")
@@ -123,10 +134,7 @@ def playbooks(ansible_environment):
 
 @pytest.fixture(scope="session")
 def by_ansible(ansible_environment, playbooks):
-    """run_tasks([(module, options, check), ...]) -> the whole result of each, diff included, from one ansible-playbook.
-
-    A failed task does not end it. One task takes about 0.5 s, each more 0.3 s.
-    """
+    """The same from one ansible-playbook, recorded. A failed task does not end it. One task takes about 1 s, each more 0.3 s."""
 
     def run(*calls):
         tasks = [{f"intake.vms.{module}": options, "check_mode": check, "ignore_errors": True} for module, options, check in calls]
