@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 from forking import Servers, forked, serve
@@ -18,16 +20,29 @@ class Playbooks(Servers):
     def __init__(self, environment):
         super().__init__(__file__, environment)
 
-    def run(self, words, environment):
-        """`returncode`, `stdout` and `stderr` of ansible-playbook with these words."""
-        code, output, errors = self.ask(words, environment)
+    def run(self, words, environment, folder=None):
+        """`returncode`, `stdout` and `stderr` of ansible-playbook with these words, in a folder if it is said.
+
+        Ansible reads its own settings when it is imported: with others than the forking process has, the program is started.
+        """
+        words, folder = [str(word) for word in words], folder and str(folder)
+        if settings(environment) != settings(self.environment):
+            argv = [sys.executable, "-m", "ansible", "playbook", *words]
+            return subprocess.run(argv, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        code, output, errors = self.ask(words, environment, folder)
         return SimpleNamespace(returncode=code, stdout=output, stderr=errors)
 
 
-def perform(words, environment):
+def settings(environment):
+    """What Ansible itself reads of an environment."""
+    return {key: value for key, value in environment.items() if key.startswith("ANSIBLE_")}
+
+
+def perform(words, environment, folder):
     """The program, with its environment."""
     from ansible.cli.playbook import PlaybookCLI
 
+    os.chdir(folder or os.getcwd())
     os.environ.clear()
     os.environ.update(environment)
     PlaybookCLI.cli_executor(["ansible-playbook", *words])
@@ -36,4 +51,4 @@ def perform(words, environment):
 if __name__ == "__main__":
     for module in ("ansible.cli.playbook", "ansible.executor.playbook_executor", "psycopg"):
         importlib.import_module(module)
-    serve(lambda words, environment: forked(perform, words, environment))
+    serve(lambda *question: forked(perform, *question))

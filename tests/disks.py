@@ -11,7 +11,6 @@ import json
 import os
 import random
 import subprocess
-import time
 from pathlib import Path
 
 MIB = 1 << 20
@@ -155,12 +154,3 @@ def free(folder):
     os.sync()
     room = os.statvfs(folder)
     return room.f_bfree * room.f_frsize
-
-
-def until(true, seconds=60, pause=0.05):
-    """Wait for something; what it became."""
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(pause)
-    return found

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import yaml
+from recorded import playbooks_of
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
@@ -28,9 +28,8 @@ class Plays:
 
     def __call__(self, playbook, *arguments, code=0, hosts="hosts.yml", **environment):
         """What it printed. `code` is the exit code that is expected, None for any: other tests change this host at the same time."""
-        argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.folder / hosts), *arguments, str(playbook)]
-        settings = {**self.environment, **environment}
-        done = subprocess.run(argv, env=settings, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        words = ["-i", self.folder / hosts, *arguments, playbook]
+        done = playbooks_of(self.environment).run(words, {**self.environment, **environment}, self.folder)
         assert code in (None, done.returncode), done.stdout + done.stderr
         return done.stdout
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import glob
 import itertools
 import json
@@ -13,10 +15,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
+from ansible_playbook import Playbooks
 from results import results
+from until import until
 
 from ansible_collections.intake.vms.plugins.plugin_utils.database import client, schema
 
@@ -48,6 +51,7 @@ class Recorded:
         self.hosts = folder / f"{self.database}.hosts"
         self.hosts.write_text(HOSTS.format(sys.executable))
         self.environment = {**environment, "INTAKE_INVENTORY_DSN": self.dsn, "ANSIBLE_RETRY_FILES_ENABLED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.playbooks = playbooks_of(self.environment)
         if migrated:
             with client.connected(self.plain) as connection:
                 schema.migrate(connection)
@@ -63,11 +67,15 @@ class Recorded:
         """The journal's entries, oldest first, whose names hold a text."""
         return self.rows(f"SELECT {columns} FROM operations WHERE array_to_string(names, ' ') LIKE %s ORDER BY id", f"%{about}%")
 
-    def start(self, *tasks, hosts="virt1", words=(), play=None, environment=None):
+    def start(self, *tasks, environment=None, **how):
         """A playbook that runs in a session of its own, so that it can be killed with all its processes."""
+        return self.run("playbook", *self.words(*tasks, **how), environment=environment)
+
+    def words(self, *tasks, hosts="virt1", words=(), play=None):
+        """The words of ansible-playbook for these tasks."""
         path = self.folder / f"{self.database}-{next(self.number)}.json"
         path.write_text(json.dumps([{"name": "recorded play", "hosts": hosts, "gather_facts": False, **(play or {}), "tasks": list(tasks)}]))
-        return self.run("playbook", "-i", str(self.hosts), *words, str(path), environment=environment)
+        return ["-i", str(self.hosts), *words, str(path)]
 
     def run(self, *argv, environment=None):
         """An Ansible program, started."""
@@ -78,8 +86,9 @@ class Recorded:
         )
 
     def play(self, *tasks, **how):
-        """The results of the tasks, in their order."""
-        return ended(self.start(*tasks, **how)).results
+        """The results of the tasks, in their order; in a fork, which nobody kills."""
+        done = self.playbooks.run(self.words(*tasks, **how), self.environment, self.folder)
+        return [result for _host, result in results(done.stdout)]
 
     def inventory(self, **options):
         """The result of one task of intake_inventory."""
@@ -105,6 +114,19 @@ class Recorded:
         )
 
 
+@functools.lru_cache(maxsize=None)
+def forks_for(settings):
+    """One process for all plays with these settings of Ansible, until the tests end."""
+    playbooks = Playbooks({**os.environ, **dict(settings)})
+    atexit.register(playbooks.end)
+    return playbooks
+
+
+def playbooks_of(environment):
+    """ansible-playbook in forks."""
+    return forks_for(tuple(sorted((key, value) for key, value in environment.items() if key.startswith(("ANSIBLE_", "PATH", "PYTHON")))))
+
+
 def ended(process):
     """What a play said when it ended: results in their order, all output, exit code."""
     output, _nothing = process.communicate(timeout=150)
@@ -124,14 +146,6 @@ def kill(process):
     for pid in doomed:
         os.kill(pid, signal.SIGKILL)
     process.communicate()
-
-
-def until(holds, seconds=60):
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def drift_of(result, beginning):

@@ -12,11 +12,11 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from disks import hidden, sha
+from until import until
 
 DATA = random.Random(3).randbytes(3_000_000)
 OTHER = DATA[::-1]
@@ -78,14 +78,6 @@ def background(ansible_environment, storage):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def until(true, seconds=60):
-    """Wait for something."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("verified", [True, False], ids=["checksum", "etag"])

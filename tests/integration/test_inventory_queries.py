@@ -116,15 +116,14 @@ def refused(ask):
 
 
 @pytest.fixture
-def play(ansible_environment, tmp_path):
+def play(ansible_environment, playbooks, tmp_path):
     """play(tasks, *words) -> (results, what was said besides) of a playbook on localhost; tasks are dicts."""
 
     def run(*tasks, variables=None, words=(), **environment):
         told = [{"ignore_errors": True, **task} for task in tasks]
         path = tmp_path / "play.json"
         path.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables or {}, "tasks": told}]))
-        argv = [sys.executable, "-m", "ansible", "playbook", str(path), *words]
-        done = subprocess.run(argv, env={**ansible_environment, **environment}, capture_output=True, text=True, check=False)
+        done = playbooks.run([path, *words], {**ansible_environment, **environment})
         found = [result for _host, result in results(done.stdout)]
         assert len(found) == len(tasks), done.stdout + done.stderr
         return found, " ".join((done.stdout + done.stderr).split())

@@ -10,11 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from disks import files
 from results import results
+from until import until
 
 MANY = 60
 
@@ -56,15 +56,6 @@ def holder():
     from ansible_collections.intake.vms.plugins.module_utils.locking import locks
 
     return lambda name: locks.holder(f"vm/{name}")
-
-
-def until(true, seconds=120):
-    """Wait for something; answers it."""
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
-    return found
 
 
 def count(connection, name):

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same, until
+from disks import MIB, directory_storage, facts, files, free, left, mounted, noise, qemu_img, records, run, same
+from until import until
 
 from ansible_collections.intake.vms.plugins.module_utils.locking import locks
 from ansible_collections.intake.vms.plugins.module_utils.locking.leases import Leases

@@ -30,7 +30,7 @@ def read_files(path):
                 continue
             record = folder[position : position + size]
             if not record[25] & 2:
-                start, length = extent(record)
+                start, length = extent_of(record)
                 found[name_of(record)] = sector(file, start, length).decode("utf-8", "surrogateescape")
             position += size
         return found
@@ -43,11 +43,11 @@ def joliet_root(file):
         if len(descriptor) < SECTOR or descriptor[1:6] != b"CD001" or descriptor[0] == 255:
             break
         if descriptor[0] == JOLIET and descriptor[88:91] in ESCAPES:
-            return extent(descriptor[156:190])
+            return extent_of(descriptor[156:190])
     raise ValueError("no Joliet tree")
 
 
-def extent(record):
+def extent_of(record):
     """(first sector, bytes) of a directory record."""
     return struct.unpack("<I", record[2:6])[0], struct.unpack("<I", record[10:14])[0]
 
