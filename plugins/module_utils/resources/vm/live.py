@@ -28,7 +28,9 @@ class Live:
 
     def __init__(self, domain, running, draft, defined):
         self.domain, self.running, self.draft = domain, running, draft
-        self.have, self.want, self.defined = description.read(running), description.read(draft), defined
+        self.have, self.want = description.read(running), description.read(draft)
+        if defined["memory"] <= self.have["maximum_memory"]:
+            self.have["memory"] = defined["memory"]  # the running XML says where the balloon is, not where it was told to go
         self.steps, self.pending = [], []
         self.ports = free_ports(running)
         self.targets = {disk["target"] for disk in self.have["disks"].values()}
@@ -59,10 +61,7 @@ class Live:
             return self.want["disks"][field[6:-7]]["device"] == "cdrom"  # comes with the medium
         if field.startswith("disks.") and field.endswith(".cache"):
             return values == ("none", None) and self.want["disks"][field[6:-6]]["shareable"]  # libvirt's choice for these
-        if field in ("cpu_mode", "cpu_model"):
-            return self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
-        # What a running guest has is where its balloon is; it may lag behind the definition, or have no driver for it.
-        return field == "memory" and values[1] == self.defined["memory"] and values[1] <= self.have["maximum_memory"]
+        return field in ("cpu_mode", "cpu_model") and self.want["cpu_mode"] == "host-model" and self.have["cpu_mode"] == "custom"
 
     def step(self, field, before, after):
         """The step that changes one field now, or None."""
