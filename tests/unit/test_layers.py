@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import ast
 import sys
-from pathlib import Path
 
 import pytest
+from wings import CONTROLLER_FLOORS, FOLDERS, GROUND, KINDS, PLUGINS, ROOMS, UTILS, WINGS, controllers_wing, imports, wing
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-UTILS = PLUGINS / "module_utils"
 KIB = 1024  # of our own source that one module may import; Python compiles it at every call, at 0.5 to 1 ms a KiB
 LARGEST = 120 * KIB
 ALLOWED = {  # these do the most
@@ -24,20 +21,8 @@ ALLOWED = {  # these do the most
     "intake_vm_migrate": 170 * KIB,
 }
 
-# Every wing of module_utils, the ground first: files import from their own wing and from those of lower floors.
-# Files beside the wings are the ground: plain data, no host.
-GROUND = ("errors", "units", "names", "lens")
-WINGS = {"host": 1, "locking": 2, "flow": 2, "files": 3, "arrival": 4, "drivers": 4, "resources": 5}
-# The kinds of resources: one stands on those that it makes or moves.
-KINDS = {"storage": 0, "volume": 0, "image": 0, "vm": 1, "migration": 2}
 FILES = sorted(UTILS.rglob("*.py"))
 MODULES = sorted((PLUGINS / "modules").glob("*.py"))
-
-
-def wing(path):
-    """The wing of a file of module_utils, "ground" for one beside them."""
-    parts = path.relative_to(UTILS).parts
-    return parts[0] if len(parts) > 1 else "ground"
 
 
 def floor(path):
@@ -50,28 +35,6 @@ def house(path):
     """What a file belongs to, and may import from as it likes: its wing, and among the resources its kind."""
     parts = path.relative_to(UTILS).parts
     return parts[:2] if len(parts) > 2 else parts[:1] if len(parts) > 1 else ("ground",)
-
-
-def imports(path):
-    """(absolute module names, paths of our own files) that a file imports anywhere."""
-    foreign, own = set(), set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            foreign.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            foreign.add(node.module)
-        elif isinstance(node, ast.ImportFrom):
-            folder = path.parents[node.level - 1].joinpath(*(node.module or "").split(".")) if node.module else path.parents[node.level - 1]
-            own.update(found for alias in node.names for found in files_of(folder, alias.name))
-    return foreign, own
-
-
-def files_of(folder, name):
-    """The files `from folder import name` reads."""
-    candidates = [folder.with_suffix(".py"), folder / f"{name}.py", folder / name / "__init__.py"]
-    found = [path for path in candidates if path.is_file()]
-    assert found or (folder / "__init__.py").is_file(), f"{folder} has no {name}"
-    return found or [folder / "__init__.py"]
 
 
 def test_every_folder_is_a_wing_and_every_file_beside_them_is_the_ground():
@@ -115,33 +78,24 @@ def test_a_module_brings_little_with_it(path):
     assert sum(other.stat().st_size for other in seen) < ALLOWED.get(path.stem, LARGEST)
 
 
-ROOMS = sorted((PLUGINS / "plugin_utils").rglob("*.py"))
-CONTROLLER = [path for folder in ("action", "filter", "inventory", "lookup", "callback") for path in sorted((PLUGINS / folder).glob("*.py"))]
+CONTROLLERS = sorted(ROOMS.rglob("*.py"))
+PLUGGED = [path for folder in FOLDERS for path in sorted((PLUGINS / folder).glob("*.py"))]
 
 
-@pytest.mark.parametrize("path", [*ROOMS, *CONTROLLER], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", [*CONTROLLERS, *PLUGGED], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_only_one_room_of_the_controller_knows_the_database_driver(path):
     assert path.stem == "client" or not any(name.partition(".")[0] == "psycopg" for name in imports(path)[0])
 
 
-# The controller's wings, and the files beside them; they know all of module_utils, which knows none of them.
-CONTROLLER_FLOORS = {"arguments": 0, "hosts": 0, "placement": 0, "table": 0, "database": 1, "controller": 2, "kinds": 2, "record": 3, "ask": 3, "compare": 4}
-
-
-def controllers_wing(path):
-    """The wing of a file of plugin_utils, or the name of one beside them."""
-    return path.relative_to(PLUGINS / "plugin_utils").parts[0].removesuffix(".py")
-
-
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PLUGINS / "plugin_utils")))
+@pytest.mark.parametrize("path", CONTROLLERS, ids=lambda path: str(path.relative_to(ROOMS)))
 def test_the_controllers_wings_import_downwards_only(path):
     own = CONTROLLER_FLOORS[controllers_wing(path)]
     for other in imports(path)[1]:
-        if PLUGINS / "plugin_utils" in other.parents:
+        if ROOMS in other.parents:
             assert controllers_wing(other) == controllers_wing(path) or CONTROLLER_FLOORS[controllers_wing(other)] < own, f"{path.name} imports {other}"
         else:
             assert UTILS in other.parents, f"{path.name} imports {other}"
 
 
 def test_what_runs_on_a_host_knows_nothing_of_the_controller():
-    assert not [path for path in [*FILES, *MODULES] for other in imports(path)[1] if PLUGINS / "plugin_utils" in other.parents]
+    assert not [path for path in [*FILES, *MODULES] for other in imports(path)[1] if ROOMS in other.parents]
