@@ -13,7 +13,7 @@ from draw_architecture import COMMAND, HOUSE, PICTURE, ROOT, edges, picture, red
 
 from ansible_collections.intake.vms.plugins.plugin_utils.kinds import KINDS
 
-PAGES = ("docs/architecture.md",)
+PAGES = ("docs/architecture.md", "CONTRIBUTING.md", "SECURITY.md")
 TREES = ("docs/", "extensions/", "meta/", "playbooks/", "plugins/", "roles/", "scripts/", "tests/")
 
 
