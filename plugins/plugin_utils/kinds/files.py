@@ -63,4 +63,3 @@ def writer(table):
 def is_left(entry):
     """True where nothing is any more at the place that was asked for."""
     return not entry["found"] or (entry["found"]["storage"], entry["found"]["name"]) != (entry["storage"], entry["name"])
-
