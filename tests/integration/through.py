@@ -58,7 +58,7 @@ class Play:
     def run(self, *words, code=0, recorded=False, environment=None, program="ansible-playbook"):
         """One of Ansible's programs with this inventory."""
         settings = {**self.environment, **({DSN: self.dsn} if recorded else {}), **(environment or {})}
-        done = self.playbooks.run(["-i", str(self.hosts), *words], settings, program)
+        done = self.playbooks.run(["-i", str(self.hosts), *words], settings, program=program)
         output = done.stdout + done.stderr
         assert done.returncode == code, output
         told = results(done.stdout)
