@@ -18,7 +18,7 @@ ALLOWED = {  # these do the most
     "intake_image_info": 164 * KIB,
     "intake_storage": 168 * KIB,
     "intake_storage_info": 168 * KIB,
-    "intake_vm_migrate": 170 * KIB,
+    "intake_vm_migrate": 171 * KIB,
 }
 
 FILES = sorted(UTILS.rglob("*.py"))

@@ -39,6 +39,7 @@ MACHINE = {
 }
 THERE = {
     "hostname": "hv2",
+    "has_uuid": True,
     "is_same_host": False,
     "namesakes": [],
     "storages": {"/srv/shared": {"name": "shared", "active": True, "source": "nas:/vms"}},
@@ -91,6 +92,7 @@ def test_may_move(machine, there):
 
 
 REFUSED = [
+    ({}, {"has_uuid": False}, "host_uuid_missing", "hv2 has no host UUID"),
     ({}, {"is_same_host": True}, "same_host", "hv2 is the host it is on"),
     ({}, {"namesakes": [TWIN]}, "defined_twice", "is running on this host and stopped on hv2; end the definition on hv2"),
     ({"state": "stopped"}, {"namesakes": [TWIN]}, "defined_twice", "look which one is right"),

@@ -145,6 +145,7 @@ def offers(there, source, have, facts):
     """What the destination has of what the machine needs; see obstacles."""
     return {
         "hostname": there.identity()["hostname"],
+        "has_uuid": bool(there.identity()["host"]),
         "is_same_host": there.identity()["host"] == source.identity()["host"],
         "namesakes": there.namesakes(have.name, have.uuid),
         "storages": there.storages(),

@@ -30,6 +30,8 @@ def check(machine, there, promised=0):
 def check_identity(machine, there):
     """A name or UUID that is taken there makes every other question idle."""
     where = f"vm {machine['name']}"
+    if not there["has_uuid"]:
+        raise Refused(f"{where}: {there['hostname']} has no host UUID; set host_uuid in its libvirtd.conf", "host_uuid_missing")
     if there["is_same_host"]:
         raise Refused(f"{where}: {there['hostname']} is the host it is on", "same_host")
     for other in there["namesakes"]:
