@@ -18,7 +18,7 @@ import qemu
 from hosts import Host
 from image import LabError, Missing, hold, image
 
-from inventory import inventory
+from inventory import forks, inventory
 
 LONGEST = 60  # characters of the folder's path; the sockets in it must fit into 107
 MOST = 4  # hosts the image knows addresses for
@@ -40,8 +40,9 @@ def read(folder):
 
 
 def write(folder, hosts):
-    """Hosts and inventory, each by one rename."""
-    for name, text in (("lab.json", json.dumps([host.as_dict() for host in hosts], indent=2)), ("inventory.yml", inventory(hosts))):
+    """Hosts and inventories, each by one rename."""
+    texts = {"lab.json": json.dumps([host.as_dict() for host in hosts], indent=2), "inventory.yml": inventory(hosts), "forks.yml": forks(hosts)}
+    for name, text in texts.items():
         partial = folder / f".{name}"
         partial.write_text(text, encoding="utf-8")
         os.rename(partial, folder / name)
@@ -153,7 +154,7 @@ def warm(folder):
     finally:
         for host in hosts:
             qemu.kill(host)
-    for kind in ("lab.json", "inventory.yml", "wire-*", "*.pid", "*.qmp", "*.log"):
+    for kind in ("lab.json", "*.yml", "wire-*", "*.pid", "*.qmp", "*.log"):
         for path in folder.glob(kind):
             path.unlink()
 

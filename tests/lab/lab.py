@@ -10,9 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (0, 1)]
 
 import hypervisors  # noqa: E402
+import near  # noqa: E402
 import qemu  # noqa: E402
 from image import CACHE, LabError, Missing, image  # noqa: E402
 
@@ -41,6 +42,7 @@ def parsed():
     commands.add_parser("up", help="start what does not run, wait until all hosts are ready").add_argument("--hosts", type=int, default=2)
     for name, text in (("down", "end the hosts and remove all they had"), ("list", "the hosts and whether they run"), ("inventory", "print the inventory")):
         commands.add_parser(name, help=text)
+    commands.add_parser("forks", help="bring this checkout to all hosts, where its modules wait to be called; print the inventory for that")
     commands.add_parser("image", help="build the image if it is not there; print where it is")
     for name, text in (
         ("reset", "press the reset button; with --power-cut kill its QEMU and start it anew"),
@@ -89,6 +91,15 @@ def inventory(folder, arguments):
     print(path.read_text(encoding="utf-8"), end="")
 
 
+def forks(folder, arguments):
+    """Prints where that inventory is."""
+    hosts = hypervisors.read(folder)
+    if not hosts:
+        raise LabError(f"there is no lab in {folder}; first: lab.py up")
+    near.bring(hosts)
+    print(folder / "forks.yml")
+
+
 def ssh(folder, arguments):
     """Becomes ssh."""
     host = hypervisors.host_named(folder, arguments.host)
@@ -107,7 +118,7 @@ def power(folder, arguments):
         hypervisors.power(folder, arguments.host, arguments.command, getattr(arguments, "power_cut", False), getattr(arguments, "wait", False))
 
 
-COMMANDS = {"up": up, "down": down, "list": show, "inventory": inventory, "ssh": ssh, "image": built}
+COMMANDS = {"up": up, "down": down, "list": show, "inventory": inventory, "forks": forks, "ssh": ssh, "image": built}
 COMMANDS.update(dict.fromkeys(("reset", "cut", "start", "freeze", "thaw"), power))
 
 if __name__ == "__main__":

@@ -10,25 +10,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import subprocess
 import sys
-import tarfile
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (0, 1)]
 
 import hypervisors  # noqa: E402
-import tiny_guest  # noqa: E402
 from image import CACHE, LabError, Missing  # noqa: E402
+from payload import packed  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "ansible-core")  # Python alone, whatever its version
-UNUSED = ("..", "__pycache__", "ansible_test/", "ansible/modules/", "ansible/cli/", "ansible/galaxy/", "ansible/plugins/")
 PLACE = "/root/intake-vms-suite"
 RUNS = (("lab2", "4.2", "lab1"), ("lab1", "3", "lab2"))
 SERVE = "systemctl start nfs-server && find /srv/vms -mindepth 1 -delete"
@@ -41,7 +35,7 @@ def main():
     arguments, words = parsed()
     try:
         with lab(arguments.folder) as folder:
-            payload = packed()
+            payload = packed(PLACE, PACKAGES, guest=True)
             with ThreadPoolExecutor(len(RUNS)) as pool:
                 codes = list(pool.map(lambda run: perform(folder, arguments.results, payload, run, words), RUNS))
     except Missing as error:
@@ -79,7 +73,7 @@ def perform(folder, results, payload, run, words):
     name, version, server = run
     host, other = (hypervisors.host_named(folder, one) for one in (name, server))
     ssh(other, SERVE)
-    ssh(host, f"rm -rf {PLACE} && mkdir {PLACE} && tar -xC {PLACE}", input=payload)
+    ssh(host, f"rm -rf {PLACE} && mkdir {PLACE} && tar -xzC {PLACE}", input=payload)
     script = TESTS.format(version=version, server=server, words=" ".join(words or ["tests/integration"]))
     with subprocess.Popen([*host.ssh(), script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as tests:
         for line in tests.stdout:
@@ -95,29 +89,6 @@ def ssh(host, script, input=b""):
     if done.returncode:
         raise LabError(f"{host.name}: {script}: {done.stderr.decode()}")
     return done.stdout
-
-
-def packed():
-    """A tar of this checkout, of pytest and Ansible's module_utils as they are installed here, and of the tiny guest."""
-    memory = io.BytesIO()
-    with tarfile.open(fileobj=memory, mode="w") as tar:
-        listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).exists():
-                tar.add(ROOT / name, f"vms/{name}", recursive=False)
-        for name in PACKAGES:
-            for file in metadata.files(name):
-                if not any(word in str(file) for word in UNUSED):
-                    tar.add(file.locate(), f"packages/{file}")
-        add_guest(tar)
-    return memory.getvalue()
-
-
-def add_guest(tar):
-    """The files of tests/tiny_guest.py, which needs a distribution's server to be built."""
-    with tempfile.TemporaryDirectory() as folder:
-        tiny_guest.tiny_guest(folder)
-        tar.add(folder, "guest")
 
 
 if __name__ == "__main__":

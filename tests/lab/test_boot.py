@@ -63,8 +63,7 @@ def below_the_mount(lab):
 
 def until(lab, condition, seconds):
     """Wait on lab2 for a condition of the shell."""
-    told = "journalctl -b -u 'intake-vms-boot*' -u libvirtd"
-    lab.run("lab2", f"for i in $(seq {seconds // 3}); do {condition} && exit 0; sleep 3; done; {told}; exit 1", timeout=seconds + 120)
+    lab.until("lab2", condition, seconds, "journalctl -b -u 'intake-vms-boot*' -u libvirtd")
 
 
 @pytest.mark.parametrize("way", [pytest.param("refuses"), pytest.param("is silent", marks=pytest.mark.core)])

@@ -230,10 +230,12 @@ def test_a_run_that_was_killed_after_the_move_is_finished_by_the_next(on, guest)
 @pytest.mark.parametrize("seconds", [2, 5, 10, 20])
 def test_a_migration_that_is_killed_is_finished_or_told(on, guest, seconds):
     migrate = "virsh migrate --live --persistent --undefinesource moving qemu+ssh://root@lab2/system?no_tty=1"
+    idle = "! {} virsh domjobinfo moving 2>/dev/null | grep -q ^Operation"  # libvirt has noticed, on both
+    settled = f"timeout 60 bash -c 'until {idle.format('')} && {idle.format('ssh lab2')}; do sleep 0.2; done'"
     found = {"names": ["moving"], "gather": []}
     _moved, _killed, done, here, there = on(
         TO_LAB1,
-        ("lab1", "ansible.builtin.shell", {"cmd": f"timeout -s KILL {seconds} {migrate}; sleep 20"}),
+        ("lab1", "ansible.builtin.shell", {"cmd": f"timeout -s KILL {seconds} {migrate}; {settled}"}),
         TO_LAB2,
         ("lab1", "intake_vm_info", found),
         ("lab2", "intake_vm_info", found),

@@ -12,6 +12,7 @@ import pytest
 STORAGE, LOCAL = "intake.vms.intake_storage", "/var/lib/intake/lab-local"
 SHARED = {"name": "shared", "server": "lab1", "export": "/srv/vms", "timeout": 60}  # emulated hosts are slow
 BOTH = "lab1,lab2"
+ANSWERS = "timeout 2 stat -f /var/lib/intake/storages/shared >/dev/null"
 
 
 def task(module, check=False, **options):
@@ -43,6 +44,7 @@ def shared(lab):
         assert not results[1]["changed"]
 
 
+@pytest.mark.core
 def test_one_export_is_one_storage_of_many_hosts(lab, shared):
     for host, done in shared.items():
         storage = done["storage"]
@@ -50,6 +52,14 @@ def test_one_export_is_one_storage_of_many_hosts(lab, shared):
         assert "vers=4.2" in storage["mounted"]["options"] and "hard" in storage["mounted"]["options"]
         assert storage["labels"] == {"tier": "nfs"}, host
         assert "<protocol ver='4.2'/>" in lab.run(host, ["virsh", "pool-dumpxml", "shared"]).stdout
+
+
+@pytest.mark.core
+def test_over_ssh_a_user_who_becomes_root_finds_it_as_it_is(lab, shared):
+    """The whole way of Ansible, without forks that wait there."""
+    for done, seen in lab.tasks([task("intake_storage", **SHARED), task("intake_storage_info", names=["shared"])], BOTH, user="ops").values():
+        assert not done.get("failed") and not done["changed"], done
+        assert [(one["name"], one["health"]["status"]) for one in seen["storages"]] == [("shared", "ok")]
 
 
 @pytest.mark.parametrize("version", ["3", "4.1"])
@@ -140,7 +150,7 @@ def test_a_server_that_is_gone_hangs_nothing_and_heals(lab, shared):
         assert "does not answer" in volume["msg"]
     finally:
         lab.run("lab1", ["systemctl", "start", "nfs-server"])
-    lab.run("lab2", "for i in $(seq 60); do timeout 2 stat -f /var/lib/intake/storages/shared >/dev/null && exit 0; sleep 2; done; exit 1")
+    lab.until("lab2", ANSWERS, 240)
     healed = lab.tasks([task("intake_storage_info", names=["shared"]), task("intake_storage", **SHARED)], "lab2")["lab2"]
     assert healed[0]["storages"][0]["health"]["status"] == "ok" and not healed[1].get("failed")
 
@@ -189,7 +199,7 @@ def test_dropped_packets_under_a_running_machine_hang_nothing_else(lab, shared):
         assert "cut" in lab.run("lab2", ["timeout", "20", "virsh", "list", "--name"]).stdout
     finally:
         lab.run("lab1", ["nft", "delete", "table", "inet", "cut"])
-    lab.run("lab2", "for i in $(seq 60); do timeout 2 stat -f /var/lib/intake/storages/shared >/dev/null && exit 0; sleep 2; done; exit 1")
+    lab.until("lab2", ANSWERS, 240)
     gone = {"state": "absent", "stop_timeout": 1, "force_stop": True}
     healed, again, *_gone = lab.tasks(
         [
