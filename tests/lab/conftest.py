@@ -28,6 +28,7 @@ from results import results
 ROOT = HERE.parents[1]
 TOOL = [sys.executable, "-B", str(HERE / "lab.py")]
 MISSING = 77  # lab.py: this machine cannot run a lab
+STARTED = []  # the Lab, once there is one
 
 
 class Lab:
@@ -54,6 +55,11 @@ class Lab:
         near.bring(hosts)
         self.warm = {host.name for host in hosts}
 
+    def restore(self):
+        """Both hosts as they were at first."""
+        self.tool("restore")
+        self.bring()
+
     def end(self):
         """No more playbooks."""
         self.playbooks.end()
@@ -78,6 +84,11 @@ class Lab:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=timeout)
         assert not check or done.returncode == 0, f"{host}: {argv}: {done.stdout}{done.stderr}"
         return done
+
+    def put(self, host, data, path):
+        """Bytes into a file of a host."""
+        code, _output, errors = near.ask(near.socket_of(hypervisors.host_named(self.folder, host)), ["dd", "bs=1M", "status=none", f"of={path}"], data)
+        assert not code, errors
 
     def until(self, host, condition, seconds, told="true"):
         """Wait on a host until a condition of the shell holds; where it does not in time, `told` says more."""
@@ -117,6 +128,15 @@ class Lab:
         return self.playbooks.run(["--diff", "-i", str(inventory), *arguments, str(path)], self.environment)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def clean_after_a_failure(request):
+    """What a test that failed left there is nothing that those of the next file could be measured by."""
+    before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > before and STARTED and not os.environ.get("INTAKE_VMS_LAB"):
+        STARTED[0].restore()
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, pytestconfig):
     """A lab of this run's own; or one that `lab.py --folder FOLDER up` started, named by INTAKE_VMS_LAB, which stays."""
@@ -129,9 +149,9 @@ def lab(tmp_path_factory, pytestconfig):
     tool, capture = [*TOOL, "--folder", str(folder)], pytestconfig.pluginmanager.getplugin("capturemanager")
     with contextlib.nullcontext() if kept else hypervisors.owned(folder):
         bring_up(tool, capture)
-        made = Lab(folder, collections)
-        yield made
-        made.end()
+        STARTED.append(Lab(folder, collections))
+        yield STARTED[0]
+        STARTED.pop().end()
 
 
 def bring_up(tool, capture):

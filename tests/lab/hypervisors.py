@@ -159,6 +159,18 @@ def warm(folder):
             path.unlink()
 
 
+def restore(folder):
+    """All hosts as they were when the lab came up: from the kept state where there is one, else they boot."""
+    with claimed(folder):
+        hosts = read(folder)
+        for host in hosts:
+            qemu.kill(host)
+            host.hang_up()
+            qemu.make_disks(host)
+        start_new(folder, hosts)
+        wait(hosts)
+
+
 def power(folder, name, what, power_cut=False, until_ready=False):
     """What befalls a single host."""
     host = host_named(folder, name)

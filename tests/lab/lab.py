@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def parsed():
     commands.add_parser("up", help="start what does not run, wait until all hosts are ready").add_argument("--hosts", type=int, default=2)
     for name, text in (("down", "end the hosts and remove all they had"), ("list", "the hosts and whether they run"), ("inventory", "print the inventory")):
         commands.add_parser(name, help=text)
+    commands.add_parser("restore", help="all hosts as they were when the lab came up, in seconds")
     commands.add_parser("forks", help="bring this checkout to all hosts, where its modules wait to be called; print the inventory for that")
     commands.add_parser("image", help="build the image if it is not there; print where it is")
     for name, text in (
@@ -91,12 +93,21 @@ def inventory(folder, arguments):
     print(path.read_text(encoding="utf-8"), end="")
 
 
+def restore(folder, arguments):
+    """Prints where the inventory is."""
+    hypervisors.restore(folder)
+    print(folder / "inventory.yml")
+
+
 def forks(folder, arguments):
-    """Prints where that inventory is."""
+    """Prints where the inventory for them is."""
     hosts = hypervisors.read(folder)
     if not hosts:
         raise LabError(f"there is no lab in {folder}; first: lab.py up")
-    near.bring(hosts)
+    try:
+        near.bring(hosts)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LabError(f"this checkout cannot be brought to the hosts: {error}")
     print(folder / "forks.yml")
 
 
@@ -118,7 +129,7 @@ def power(folder, arguments):
         hypervisors.power(folder, arguments.host, arguments.command, getattr(arguments, "power_cut", False), getattr(arguments, "wait", False))
 
 
-COMMANDS = {"up": up, "down": down, "list": show, "inventory": inventory, "forks": forks, "ssh": ssh, "image": built}
+COMMANDS = {"up": up, "down": down, "list": show, "inventory": inventory, "forks": forks, "restore": restore, "ssh": ssh, "image": built}
 COMMANDS.update(dict.fromkeys(("reset", "cut", "start", "freeze", "thaw"), power))
 
 if __name__ == "__main__":

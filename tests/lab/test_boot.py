@@ -5,13 +5,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
-import tiny_guest
+from halting import kernel
 
-ROOT = Path(__file__).resolve().parents[2]
 LATE, HERE = "/var/lib/intake/storages/late", "/var/lib/intake/storages/here"
 ROLE = {"ansible.builtin.include_role": {"name": "intake.vms.hypervisor", "tasks_from": "boot"}}  # test_lab.py has all of it
 DROP = "nft -f - <<<'table inet boot { chain input { type filter hook input priority 0; tcp dport 2049 drop; }; }'"
@@ -23,24 +19,22 @@ NAMES = ("late", "here")
 
 
 def machine(name, folder, **more):
-    """A tiny guest that starts with its host."""
+    """A guest that starts with its host."""
     return {"intake.vms.intake_vm": {"name": name, "state": "running", "autostart": True, "kernel": f"{folder}/vmlinuz", "initrd": f"{folder}/initrd", **more}}
 
 
 @pytest.fixture(scope="module")
 def provision(lab):
     """provision(): the role, a storage on lab1, one on lab2 itself, a machine on each; the results. All of it gone afterwards."""
-    words = {"memory": "128MiB", "cmdline": tiny_guest.CMDLINE}
+    words = {"memory": "64MiB", "cmdline": "quiet"}
     disks = [{"name": "root", "storage": "late", "volume": "late.qcow2", "size": "64MiB"}]
     storages = [
         {"intake.vms.intake_storage": {"name": "late", "type": "nfs", "server": "lab1", "export": "/srv/vms", "timeout": 60}},
         {"intake.vms.intake_storage": {"name": "here", "path": HERE}},
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        tiny_guest.tiny_guest(folder)
-        files = [{"ansible.builtin.copy": {"src": f"{folder}/{{{{ item }}}}", "dest": HERE, "mode": "0644"}, "loop": ["vmlinuz", "initrd"]}]
-        files += [{"ansible.builtin.command": f"cp {HERE}/vmlinuz {HERE}/initrd {LATE}", "changed_when": False}]
-        yield lambda: lab.tasks([ROLE, *storages, *files, machine("late", LATE, disks=disks, **words), machine("here", HERE, **words)], "lab2")["lab2"]
+    lab.put("lab2", kernel(), "/root/vmlinuz")
+    files = [{"ansible.builtin.shell": f"for to in {HERE} {LATE}; do cp /root/vmlinuz $to; cp /root/vmlinuz $to/initrd; done", "changed_when": False}]
+    yield lambda: lab.tasks([ROLE, *storages, *files, machine("late", LATE, disks=disks, **words), machine("here", HERE, **words)], "lab2")["lab2"]
     off = {"ansible.builtin.include_role": {**ROLE["ansible.builtin.include_role"], "tasks_from": "no_boot"}}
     gone = [{"intake.vms.intake_vm": {"name": name, "state": "absent", "force_stop": True, "stop_timeout": 1}} for name in NAMES]
     lab.tasks([off, *gone, *({"intake.vms.intake_storage": {"name": name, "state": "absent"}} for name in NAMES)], "lab2")

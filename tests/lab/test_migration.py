@@ -70,25 +70,23 @@ def playbook(lab):
 
 
 @pytest.fixture(scope="module")
-def storage(on):
+def storage(lab, on):
     """A storage, a network and the files of a guest that boots in seconds, on both hosts; gone afterwards."""
     GUEST["cmdline"] = tiny_guest.CMDLINE
     network = f'virsh net-define /dev/stdin <<<"{NETWORK}" && virsh net-start moving; virsh -q net-list --name'
-    bash = {"executable": "/bin/bash"}
+    shared = {"name": "moving", "type": "nfs", "server": "lab1", "export": "/srv/vms", "timeout": 60}
+    shell = {"ansible.builtin.shell": {"cmd": network, "executable": "/bin/bash"}}
+    for made in lab.tasks([{"intake.vms.intake_storage": shared}, shell], "lab1,lab2").values():
+        assert not any(result.get("failed") for result in made), made
+        assert "moving" in made[1]["stdout"]
     with tempfile.TemporaryDirectory() as folder:
         tiny_guest.tiny_guest(folder)
-        shared = {"name": "moving", "type": "nfs", "server": "lab1", "export": "/srv/vms", "timeout": 60}
-        calls = [(host, "intake_storage", shared) for host in ("lab1", "lab2")]
-        calls += [(host, "ansible.builtin.shell", {"cmd": network, **bash}) for host in ("lab1", "lab2")]
-        calls += [("lab1", "ansible.builtin.copy", {"src": f"{folder}/{name}", "dest": STORAGE, "mode": "0644"}) for name in ("vmlinuz", "initrd")]
-        results = on(*calls)
-    assert not any(result.get("failed") for result in results), results
-    assert "moving" in results[2]["stdout"] and "moving" in results[3]["stdout"]
+        for name in ("vmlinuz", "initrd"):
+            lab.put("lab1", Path(folder, name).read_bytes(), f"{STORAGE}/{name}")
     yield
-    gone = [(host, "intake_storage", {"name": "moving", "state": "absent"}) for host in ("lab1", "lab2")]
-    on(*gone, ("lab1", "ansible.builtin.shell", {"cmd": "find /srv/vms -mindepth 1 -delete"}))
-    off = "virsh net-destroy moving; virsh net-undefine moving"
-    on(*((host, "ansible.builtin.shell", {"cmd": off}) for host in ("lab1", "lab2")))
+    off = {"ansible.builtin.shell": "virsh net-destroy moving; virsh net-undefine moving"}
+    lab.tasks([{"intake.vms.intake_storage": {"name": "moving", "state": "absent"}, "ignore_errors": True}, off], "lab1,lab2")
+    lab.run("lab1", "find /srv/vms -mindepth 1 -delete")
 
 
 @pytest.fixture(scope="module")
