@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -43,6 +44,7 @@ def serve(answer):
     questions, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    gc.freeze()  # what is there stays, so that no fork touches, and thereby copies, all of it
     for line in questions:
         answers.write(json.dumps(answer(*json.loads(line))) + "\n")
         answers.flush()

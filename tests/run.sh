@@ -152,7 +152,7 @@ molecule_test() { # SCENARIO [FLAGS]
   as_root env -C extensions PATH="$PATH" HOME="$HOME" ANSIBLE_COLLECTIONS_PATH="$ANSIBLE_COLLECTIONS_PATH" LC_ALL=C.UTF-8 molecule test -s "$@"
 }
 
-stage_lab() { tests lab tests/lab -m core; } # on NFS 4.2: a mount, a server that is gone, a live migration, a power cut
+stage_lab() { tests lab tests/lab -m core -n "$(labs)" --dist loadfile; } # on NFS 4.2: a mount, a server that is gone, a live migration, a power cut
 
 labs() { # how many may run beside each other: each has two hosts of 2 GiB, and a core's worth of work
   awk '/^MemAvailable/ { print $2 > 12 * 1024 * 1024 ? 2 : 1 }' /proc/meminfo

@@ -256,12 +256,12 @@ def in_a_directory():
 
 
 @pytest.fixture(scope="session")
-def nfs_storage(prefix, run_tasks, forget_pool):
+def nfs_storage(prefix, run_tasks, forget_pool, connection):
     """One storage for all tests, since a mount takes its time; None where no NFS server is asked for."""
     if not shared_storage.ASKED:
         yield None
         return
-    with shared_storage.storage_on_nfs(f"{prefix}-nfs", run_tasks, forget_pool) as made:
+    with shared_storage.storage_on_nfs(f"{prefix}-nfs", run_tasks, forget_pool, connection) as made:
         yield made
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -34,9 +33,9 @@ def needs_ansible():
 class Shared:
     """A storage of the collection's on the NFS server, with `name` and `path`."""
 
-    def __init__(self, name, run_tasks):
+    def __init__(self, name, run_tasks, connection):
         version, server, export = ASKED.split(",")
-        self.name, self.run_tasks = name, run_tasks
+        self.name, self.run_tasks, self.connection = name, run_tasks, connection
         self.options = {"name": name, "type": "nfs", "server": server, "export": export, "version": version, "timeout": 60}
         self.path = f"/var/lib/intake/storages/{name}"
 
@@ -49,7 +48,7 @@ class Shared:
         for name in os.listdir(self.path):
             path = os.path.join(self.path, name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-        subprocess.run(["virsh", "-q", "pool-refresh", self.name], check=True, capture_output=True)
+        self.connection.storagePoolLookupByName(self.name).refresh(0)
 
     def let_go(self):
         """Tests that use the modules' code in this process keep its lock file open; a module's process would have ended."""
@@ -61,9 +60,9 @@ class Shared:
 
 
 @contextlib.contextmanager
-def storage_on_nfs(name, run_tasks, forget_pool):
+def storage_on_nfs(name, run_tasks, forget_pool, connection):
     """Forgotten at the end; the server's directory is emptied."""
-    storage = Shared(name, run_tasks)
+    storage = Shared(name, run_tasks, connection)
     try:
         yield storage
     finally:

@@ -8,6 +8,7 @@ A program gets what `python3` with it on standard input would, without the secon
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 PLACE = "/root/intake-vms-far"
 SOCKET = "/run/intake-vms-far.sock"
 OTHERS = ["ansible.module_utils._internal._ansiballz._loader", "ansible.modules.command", "runpy", "zipfile"]
+OTHERS += [f"ansible.module_utils._internal._json._profiles._module_legacy_{way}" for way in ("c2m", "m2c")]
 
 
 def main(digest):
@@ -29,6 +31,7 @@ def main(digest):
     collections.mkdir(parents=True, exist_ok=True)
     (collections / "vms").is_symlink() or (collections / "vms").symlink_to(f"{PLACE}/vms")
     warm()
+    gc.freeze()
     Path(SOCKET).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(SOCKET)
