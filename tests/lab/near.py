@@ -15,6 +15,8 @@ from pathlib import Path
 
 from far import PLACE, SOCKET
 
+WANTED = ("vms/plugins/", "vms/tests/fork", "vms/tests/lab/far.py")
+WANTED += tuple(f"packages/ansible/{name}" for name in ("__init__", "release", "_vendor/", "module_utils/", "modules/"))
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 
@@ -48,7 +50,7 @@ def bring(hosts):
     """far.py answers on all of these hosts, with this checkout as it is now. Raises OSError or CalledProcessError."""
     from payload import packed
 
-    data = packed(PLACE, ["ansible-core"])
+    data = packed(PLACE, ["ansible-core"], WANTED)
     script = f"rm -rf {PLACE}; mkdir {PLACE}; tar --warning=no-timestamp -xzC {PLACE}; sync -f {PLACE}"
 
     def one(host):

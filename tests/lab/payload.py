@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import py_compile
 import subprocess
 import tarfile
 import tempfile
-from importlib import _bootstrap_external, metadata
+from importlib import metadata
 from pathlib import Path
 
 import tiny_guest
@@ -21,11 +22,13 @@ COMPILED = ("vms/plugins/", "packages/")
 AS_IT_IS = "packages/ansible/modules/"  # many, of which few are used
 
 
-def packed(place, packages, guest=False):
-    """A tar of `vms`, of `packages`, and of `guest`, to be unpacked in the folder `place`."""
+def packed(place, packages, wanted=("",), guest=False):
+    """A tar of `vms`, of `packages`, and of `guest`, to be unpacked in the folder `place`; of the first two what begins as one of `wanted`."""
     memory = io.BytesIO()
     with tarfile.open(fileobj=memory, mode="w:gz", compresslevel=1) as tar:
         for name, path in files(packages):
+            if not name.startswith(wanted):
+                continue
             tar.add(path, name, recursive=False)
             if name.endswith(".py") and name.startswith(COMPILED) and not name.startswith(AS_IT_IS):
                 add_compiled(tar, name, path, place)
@@ -48,12 +51,10 @@ def files(packages):
 
 def add_compiled(tar, name, path, place):
     """The bytecode of a file, taken without a look at the file by the same version of Python, ignored by another."""
-    source = Path(path).read_bytes()
-    code = compile(source, f"{place}/{name}", "exec", dont_inherit=True)
-    data = _bootstrap_external._code_to_hash_pyc(code, importlib.util.source_hash(source), checked=False)
-    entry = tarfile.TarInfo(importlib.util.cache_from_source(name))
-    entry.size, entry.mode = len(data), 0o644
-    tar.addfile(entry, io.BytesIO(data))
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = f"{folder}/compiled"
+        py_compile.compile(str(path), compiled, f"{place}/{name}", doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        tar.add(compiled, importlib.util.cache_from_source(name))
 
 
 def add_guest(tar):
