@@ -22,10 +22,10 @@ SSH = """    ansible_ssh_private_key_file: {key}
 """
 FORKS = """    ansible_connection: forks
     ansible_pipelining: true
-    ansible_forks_socket: {folder}/{{{{ inventory_hostname }}}}.far
 """
 HOST = """        {host.name}:
           ansible_port: {host.port}
+          ansible_forks_socket: {host.folder}/{host.name}.far
           private_address: {host.address}
           private_address6: fd77::{host.number}
 """
@@ -45,7 +45,7 @@ def inventory(hosts):
 
 def forks(hosts):
     """The same hosts after `lab.py forks`, with the connection plugin that is beside this file."""
-    return whole(hosts, "For ANSIBLE_CONNECTION_PLUGINS=tests/lab/connection", FORKS.format(folder=hosts[0].folder))
+    return whole(hosts, "For ANSIBLE_CONNECTION_PLUGINS=tests/lab/connection", FORKS)
 
 
 def whole(hosts, note, way):
