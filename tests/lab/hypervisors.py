@@ -161,6 +161,8 @@ def warm(folder):
 
 def restore(folder):
     """All hosts as they were when the lab came up: from the kept state where there is one, else they boot."""
+    if not read(folder):
+        raise LabError(f"there is no lab in {folder}; first: lab.py up")
     with claimed(folder):
         hosts = read(folder)
         for host in hosts:

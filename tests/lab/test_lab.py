@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hypervisors
+import near
 import pytest
 from results import results
 
@@ -39,6 +41,14 @@ def test_ansible_reaches_both_hosts_and_is_root_there(lab, user):
     assert sorted(found) == HOSTS
     for told in found.values():
         assert [result.get("ping") or result.get("stdout") for result in told] == ["pong", "0"], told
+
+
+def test_forks_run_no_code_that_has_changed_since_it_was_brought(lab, monkeypatch):
+    path = near.socket_of(hypervisors.host_named(lab.folder, "lab2"))
+    assert near.ask(path, None, b"print(1 + 1)") == (0, b"2\n", b"")
+    monkeypatch.setattr(near, "digest", lambda: "of other code")
+    code, output, errors = near.ask(path, None, b"print(1 + 1)")
+    assert (code, output) == (1, b"") and b"again: lab.py forks" in errors
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -62,6 +62,15 @@ def test_a_second_lab_runs_beside_and_leaves_nothing(lab, other):
     assert lab.run("lab1", ["hostname"]).stdout.strip() == "lab1"
 
 
+def test_a_restored_host_is_as_it_was_when_it_came_up(lab, other):
+    assert "first: lab.py up" in tool(other, "restore").stderr
+    assert tool(other, "up", "--hosts", "1").returncode == 0
+    assert tool(other, "ssh", "lab1", "echo more >/root/more; sync").returncode == 0
+    done = tool(other, "restore")
+    assert done.returncode == 0, done.stderr
+    assert tool(other, "ssh", "lab1", "test ! -e /root/more && hostname").stdout.strip() == "lab1"
+
+
 def test_what_a_killed_lab_left_is_recognised(lab, other):
     assert tool(other, "up", "--hosts", "1").returncode == 0
     pid = int((other / "lab1.pid").read_text(encoding="ascii"))
