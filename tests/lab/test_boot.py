@@ -95,6 +95,7 @@ def test_a_machine_that_another_host_took_over_stays_off(lab, prepared):
         lab.run("lab2", f"cp /root/lease {lease}; rm /root/lease; virsh start late; sync")
 
 
+@pytest.mark.core
 def test_a_second_run_changes_nothing(provision, prepared):
     again = provision()
     assert not any(result.get("changed") or result.get("failed") for result in again), again
