@@ -28,7 +28,7 @@ class Actions(Servers):
 
     def call(self, name, options, check, dsn=None):
         """The whole result of one task, recorded in a database; without an action plugin of its own it is the module alone."""
-        _code, said, errors = self.ask(name, json.loads(json.dumps(options)), check, dsn)
+        _code, said, errors = self.ask(name, options, check, dsn)
         return result_of(name, said, errors)
 
 
