@@ -96,7 +96,7 @@ def collections(tmp_path_factory):
     folder = tmp_path_factory.mktemp("collections")
     plugins = folder / "ansible_collections" / "intake" / "vms" / "plugins"
     (plugins / "modules").mkdir(parents=True)
-    for name in ("filter", "module_utils"):
+    for name in ("filter", "module_utils", "plugin_utils"):
         (plugins / name).symlink_to(ROOT / "plugins" / name)
     for name in ("playbooks", "galaxy.yml", "meta"):
         (plugins.parent / name).symlink_to(ROOT / name)

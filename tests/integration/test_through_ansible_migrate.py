@@ -69,7 +69,7 @@ def test_what_is_there_already_is_left_alone(play, unique, other):
 
 
 def test_a_list_with_one_refused_moves_nothing(machine, play, unique, other, connection):
-    names = [f"{unique}-there", unique, f"{unique}-none"]
+    names = [f"{unique}-there", f"{unique}-none", unique]
     done = play(task({"destination_uri": other, "vms": [{"name": name} for name in names]}), code=2).results
     assert said(done) == ["vm_not_found"] and [one["changed"] for one in done[0]["resources"]] == [False] * 3
     assert f"{unique}-none: is neither on" in done[0]["msg"] and connection.lookupByName(unique)
