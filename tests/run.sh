@@ -155,7 +155,7 @@ molecule_test() { # SCENARIO [FLAGS]
 stage_lab() { tests lab tests/lab -m core -n "$(labs)" --dist loadfile; } # on NFS 4.2: a mount, a server that is gone, a live migration, a power cut
 
 labs() { # how many may run beside each other: each has two hosts of 2 GiB, and a core's worth of work
-  awk '/^MemAvailable/ { print $2 > 12 * 1024 * 1024 ? 2 : 1 }' /proc/meminfo
+  awk '/^MemAvailable/ { print ($2 > 12 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo
 }
 
 stage_lab_all() { # where this machine cannot run a lab (77), its tests skip themselves and the scenario is skipped here
