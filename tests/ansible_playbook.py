@@ -43,7 +43,8 @@ def perform(words, environment, folder, program):
     from ansible.cli.adhoc import AdHocCLI
     from ansible.cli.playbook import PlaybookCLI
 
-    os.chdir(folder or os.getcwd())
+    if folder:
+        os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     {"ansible": AdHocCLI, "ansible-playbook": PlaybookCLI}[program].cli_executor([program, *words])

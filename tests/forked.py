@@ -19,15 +19,11 @@ NAMES = [*(f"intake_{noun}{kind}" for noun in ("storage", "volume", "image", "vm
 
 
 class Forks(Servers):
-    """run_tasks as the fixture of that name, for several threads too; `end()` ends the processes."""
+    """Calls of modules by several threads; `end()` ends the processes."""
 
     def __init__(self, collections):
         path = os.pathsep.join(filter(None, [str(collections), os.environ.get("PYTHONPATH")]))
         super().__init__(__file__, {**os.environ, "PYTHONPATH": path})
-
-    def run_tasks(self, *calls):
-        """The whole result of each (module, options, check)."""
-        return [self.call(*one) for one in calls]
 
     def call(self, name, options, check):
         """One module in one process of its own; one that was killed has failed, as under Ansible."""

@@ -48,7 +48,7 @@ def warm():
     """Import what modules import; one that this version of Ansible has not is not needed."""
     from forked import MODULES, NAMES
 
-    for name in [*OTHERS, *(f"{MODULES}.{name}" for name in {*NAMES, "intake_vm_migrate"})]:
+    for name in [*OTHERS, *(f"{MODULES}.{name}" for name in NAMES)]:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:

@@ -77,13 +77,14 @@ def ask(dsn, asked, purpose):
 def statement(asked):
     """(SELECT of a kind, parameters)."""
     kind, parameters = asked["kind"], Parameters()
-    fields = list(dict.fromkeys(asked["fields"] or relations()[kind].fields))
+    known = relations()[kind]
+    fields = list(dict.fromkeys(asked["fields"] or known.fields))
     chosen = ", ".join(f'{column(kind, name, "fields")[1]} AS "{name}"' for name in fields)
     wanted = " AND ".join(conditions(kind, asked["filters"] or {}, parameters))
-    order = [*(asked["sort"] or ()), *relations()[kind].sort]
+    order = [*(asked["sort"] or ()), *known.sort]
     sort = ", ".join(f"{column(kind, name.removeprefix('-'), 'sort')[1]} {'DESC' if name.startswith('-') else 'ASC'} NULLS LAST" for name in order)
     where = f" WHERE {wanted}" if wanted else ""
-    return f"SELECT {chosen} FROM {relations()[kind].source}{where} ORDER BY {sort} LIMIT {parameters.add(asked['limit'] + 1)}", parameters
+    return f"SELECT {chosen} FROM {known.source}{where} ORDER BY {sort} LIMIT {parameters.add(asked['limit'] + 1)}", parameters
 
 
 PARAMETERS = "params: write a list of values for %s, or a dictionary for %(name)s"
